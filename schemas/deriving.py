@@ -6,7 +6,7 @@ Everything is derived once, at import or at first use; nothing here runs per rec
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, fields
 from functools import cache
 from typing import Any, Literal, NamedTuple, cast, get_args, get_origin, get_type_hints
@@ -18,14 +18,18 @@ from schemas.records import RawBlock
 from schemas.streams import Stream
 
 Kind = Literal["string", "long", "int", "date", "double", "boolean", "enum", "map", "array"]
-SqlType = Literal["text", "int8", "int4", "int2", "float8", "bool", "timestamptz", "date"]
+SqlType = Literal[
+    "text", "int8", "int4", "int2", "float8", "bool", "timestamptz", "date", "float8[]", "timestamptz[]", "date[]", "char[]"
+]  # fmt: skip
 SQL_TYPES: Mapping[str, SqlType] = {
     "string": "text", "enum": "text", "long": "int8", "int": "int4", "date": "date", "double": "float8", "boolean": "bool",
 }  # fmt: skip
 DDL_TYPES: Mapping[SqlType, str] = {
     "text": 'text COLLATE "C"', "int8": "bigint", "int4": "integer", "int2": "smallint", "float8": "double precision", "bool": "boolean",
-    "timestamptz": "timestamptz", "date": "date",
+    "timestamptz": "timestamptz", "date": "date", "float8[]": "double precision[]", "timestamptz[]": "timestamptz[]", "date[]": "date[]",
+    "char[]": '"char"[]',
 }  # fmt: skip
+ARRAY_TYPES: Mapping[str, SqlType] = {"double": "float8[]", "date": "date[]", "enum": "char[]"}
 COLUMN_NAMES = {"index": "idx"}  # `index` is a word of SQL
 EVENTS_DOC = "what the response held for this partition; empty in a tick"
 NAMESPACE = "mds"
@@ -51,7 +55,7 @@ class Field:
 
 
 class TableColumn(NamedTuple):
-    """One column of a table: `source` is the record's field."""
+    """One column of a table: `source` is the record's field; of a list, `list.member`, one array a member."""
 
     name: str
     source: str
@@ -259,15 +263,25 @@ def shown_where_set(stream: Stream) -> tuple[str, ...]:
 @cache
 def columns(stream: Stream) -> tuple[TableColumn, ...]:
     """Return the record's fields as columns, as the public views show them, in the record's order."""
-    return tuple(
-        TableColumn(
-            name=COLUMN_NAMES.get(field.name, field.name),
-            source=field.name,
-            type="timestamptz" if CLOCK in field.roles else SQL_TYPES[field.kind],
-            nullable=field.nullable,
-        )
-        for field in record_fields(stream)
-    )
+    return tuple(column for field in record_fields(stream) for column in _columns(field))
+
+
+def _columns(field: Field) -> Iterator[TableColumn]:
+    if field.items is None:
+        kind: SqlType = "timestamptz" if CLOCK in field.roles else SQL_TYPES[field.kind]
+        yield TableColumn(COLUMN_NAMES.get(field.name, field.name), field.name, kind, nullable=field.nullable)
+        return
+    for each in declared_fields(field.items):
+        kind = "timestamptz[]" if CLOCK in each.roles else ARRAY_TYPES[each.kind]
+        name = f"{field.name.removesuffix('s')}_{each.name}"
+        yield TableColumn(name, f"{field.name}.{each.name}", kind, nullable=False)
+
+
+def lists(stream: Stream) -> Mapping[str, tuple[Field, ...]]:
+    """Return the fields of a stream's record that are lists, with the fields of their members."""
+    return {
+        field.name: declared_fields(field.items) for field in own_fields(stream) if field.items is not None
+    }
 
 
 def written_out(arguments: str, expression: str, known: Mapping[str, Any]) -> Callable[..., Any]:

@@ -27,7 +27,7 @@ from schemas.intervals import DAY_US
 from schemas.macro_keys import is_series_key
 from schemas.partitions import partition_of
 from schemas.records import Job, JobResult, SymbolOutcome
-from schemas.streams import ACTION_STREAM, BAR_STREAM, MACRO_STREAM, QUOTE_STREAM
+from schemas.streams import ACTION_STREAM, BAR_STREAM, MACRO_STREAM, OPTION_STREAM, QUOTE_STREAM
 from schemas.symbols.instruments import classify
 from schemas.topics import JOB_RESULTS, JOBS
 from schemas.wire.codec import decode_value
@@ -44,7 +44,13 @@ ALL_VINTAGES = 1  # start of a poll of macro series: all that their source ever 
 MAX_FAULTS = 20  # told of one message
 SHOWN_SYMBOLS = 20
 BAR_CAPABILITIES = tuple(BAR_STREAM.capability(interval) for interval in BAR_INTERVALS)
-CAPABILITIES = (QUOTE_STREAM.name, *BAR_CAPABILITIES, ACTION_STREAM.name, MACRO_STREAM.name)
+CAPABILITIES = (
+    QUOTE_STREAM.name,
+    *BAR_CAPABILITIES,
+    ACTION_STREAM.name,
+    MACRO_STREAM.name,
+    OPTION_STREAM.name,
+)
 SWEEPER = "sweeper"  # source of the results of polls no feed asked for
 
 Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS)]

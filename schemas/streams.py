@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Annotated, Literal, NamedTuple, get_args
 
+from schemas.chain_slices import ChainSlice
 from schemas.clocks import Day, EventTime
 from schemas.entries import CorporateAction, MacroObservation
 from schemas.errors import ConfigurationError
@@ -101,7 +102,7 @@ class Frame:
 
 
 CAPITAL = re.compile(r"(?<=[a-z])(?=[A-Z])")  # where a word begins in a record's name
-StreamName = Literal["bars", "quotes", "trades", "actions", "macro"]
+StreamName = Literal["bars", "quotes", "trades", "actions", "macro", "options"]
 STREAM_NAMES: tuple[StreamName, ...] = get_args(StreamName)
 
 
@@ -137,6 +138,7 @@ class Stream:
     retention_days: int = 14
     frame: type[Frame] | None = None  # what an event says beyond its record
     of_instruments: bool = True  # or of series that nobody trades
+    for_good: bool = False  # stored for ever: few values, which nothing replaces
     version: int = 1  # of topics and schemas
     schema_version: int = 0  # of schemas that went on within the same topics; 0: as `version`
     by_interval: bool = field(init=False)  # whether each interval is a series of its own
@@ -213,6 +215,7 @@ ACTION_STREAM = Stream(
     raw_id=21,
     canonical_id=22,
     retention_days=3_650,
+    for_good=True,
 )
 MACRO_STREAM = Stream(
     name="macro",
@@ -224,8 +227,19 @@ MACRO_STREAM = Stream(
     canonical_id=24,
     retention_days=3_650,
     of_instruments=False,
+    for_good=True,
 )
-STREAMS = (QUOTE_STREAM, TRADE_STREAM, BAR_STREAM, ACTION_STREAM, MACRO_STREAM)
+OPTION_STREAM = Stream(
+    name="options",
+    record=ChainSlice,
+    letter="o",
+    versions="entries",
+    raw_doc="One vendor response of option chains, the part of one partition, or some of its slices.",
+    raw_id=27,
+    canonical_id=28,
+    retention_days=30,
+)
+STREAMS = (QUOTE_STREAM, TRADE_STREAM, BAR_STREAM, ACTION_STREAM, MACRO_STREAM, OPTION_STREAM)
 INSTRUMENT_STREAMS: tuple[StreamName, ...] = tuple(
     name for name in STREAM_NAMES if next(each for each in STREAMS if each.name == name).of_instruments
 )

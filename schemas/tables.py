@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from functools import cache
 from typing import NamedTuple
 
-from schemas.deriving import DDL_TYPES, TableColumn, columns, content, items, key, record_fields
+from schemas.deriving import ARRAY_TYPES, DDL_TYPES, TableColumn, columns, content, items, key, record_fields
 from schemas.streams import Stream
 
 ENUM_BITS = 3  # of every enumeration of a stream without entries, whatever it needs: its rows are many
@@ -21,6 +21,7 @@ MAX_FLAG_BITS = 15  # of a smallint that is never negative
 INDEX_BITS = 16
 MAX_INDEX = (1 << INDEX_BITS) - 1  # of a record in its raw block
 FOUR_BYTES = ("int4", "date")
+ARRAYS = (*ARRAY_TYPES.values(), "timestamptz[]")
 MAX_REVISION = 32_767  # versions of one slot are counted up to here
 
 
@@ -71,7 +72,7 @@ def tables(stream: Stream) -> Tables:
         "slots": Tables(name, f"{name}_superseded", f"{name}_forming"),
         "latest": Tables(name, "", f"{name}_latest"),
         "occurrences": Tables(name, "", ""),
-        "entries": Tables(name, "", "", whole=True),
+        "entries": Tables(name, "", "", whole=stream.for_good),
     }[stream.versions]
 
 
@@ -105,11 +106,12 @@ def stored_columns(stream: Stream) -> tuple[TableColumn, ...]:
         TableColumn("stream_id", "stream_id", "int8", nullable=False),
         TableColumn("event_time", "event_time", "timestamptz", nullable=False),
         TableColumn("position", "position", "int8", nullable=False),
-        *(column for column in own if column.type not in (*FOUR_BYTES, "text")),
+        *(column for column in own if column.type not in (*FOUR_BYTES, "text") and column.type not in ARRAYS),
         *(column for column in own if column.type in FOUR_BYTES),
         *short,
         TableColumn("flags", "flags", "int2", nullable=False),
         *(column for column in own if column.type == "text"),
+        *(column for column in own if column.type in ARRAYS),
     )
 
 
@@ -117,7 +119,7 @@ def compared(stream: Stream) -> tuple[tuple[str, ...], int]:
     """Return by which columns, and by which bits of `flags`, two versions of a value are compared."""
     said = set(content(stream))
     mask = sum(each.mask for each in packed(stream) if each.name in said)
-    return tuple(column.name for column in stored_columns(stream) if column.source in said), mask
+    return tuple(c.name for c in stored_columns(stream) if c.source.partition(".")[0] in said), mask
 
 
 def create_tables(stream: Stream) -> str:
@@ -133,7 +135,9 @@ def create_tables(stream: Stream) -> str:
     text = f"CREATE TABLE {made.versions} (\n{lines}    PRIMARY KEY ({own})\n){cut};\n"
     if named := items(stream):
         entry = ", ".join(("stream_id", *named, "position"))
-        text += f"CREATE UNIQUE INDEX {made.versions}_by_entry ON {made.versions} ({entry});\n"
+        # a unique index of a table that is cut by time would have to hold the time
+        unique = "UNIQUE " if made.whole else ""
+        text += f"CREATE {unique}INDEX {made.versions}_by_entry ON {made.versions} ({entry});\n"
     text += f"CREATE INDEX {made.versions}_by_knowledge ON {made.versions} USING brin (known_from);\n"
     if made.superseded:
         text += (

@@ -10,14 +10,24 @@ from collections.abc import Callable, Mapping
 from math import isfinite
 from operator import itemgetter
 
+from schemas.chain_slices import MAX_LEGS
 from schemas.clocks import EventTime, KnowledgeTime, iso_day
-from schemas.deriving import amounts, days, prices, texts
+from schemas.deriving import amounts, days, lists, prices, texts
 from schemas.errors import InvalidRecord
 from schemas.intervals import DAY_US, INTERVALS, INTRADAY_US, MINUTE_US
 from schemas.partitions import partition_of
 from schemas.records import Event
-from schemas.streams import ACTION_STREAM, BAR_STREAM, MACRO_STREAM, QUOTE_STREAM, TRADE_STREAM, Stream
+from schemas.streams import (
+    ACTION_STREAM,
+    BAR_STREAM,
+    MACRO_STREAM,
+    OPTION_STREAM,
+    QUOTE_STREAM,
+    TRADE_STREAM,
+    Stream,
+)
 from schemas.symbols.instruments import may_be_negative
+from schemas.symbols.occ import ROOT
 
 MAX_SYMBOL_CHARS = 128
 MAX_PROVIDER_CHARS = 64
@@ -154,12 +164,51 @@ def check_observation(event: Event, known_from: KnowledgeTime) -> None:
         )
 
 
+def check_slice(event: Event, known_from: KnowledgeTime) -> None:
+    """Raise unless a slice's stamp, underlying and legs are possible, and its legs are in order and none is there twice.
+
+    A slice is whole or nothing: parsers leave out legs that cannot be, and one that still has any did not come from them.
+    """
+    check_time(event["event_time"], known_from)
+    _check_amounts(event, OPTION_STREAM)
+    _check_text(event["currency"])
+    if ROOT.fullmatch(event["root"]) is None:
+        raise InvalidRecord(
+            f"root {event['root'][:40]!r} is not 1 to 6 letters and digits, the first a letter"
+        )
+    if not 0 <= event["expiry"] <= LAST_DAY:
+        raise InvalidRecord(f"expiry {event['expiry']} is outside 1970 to 2199: send days since 1970-01-01")
+    legs = event["legs"]
+    if not 0 < len(legs) <= MAX_LEGS:
+        raise InvalidRecord(f"a slice of {len(legs)} legs: 1 to {MAX_LEGS} are right, a question narrower")
+    before = (0.0, "")
+    for leg in legs:
+        if not before < (place := (leg["strike"], leg["right"])) or place[0] <= 0:
+            raise InvalidRecord(
+                f"the leg at {place} after {before}: sort by strike above 0, C before P, each once"
+            )
+        before = place
+        if not isfinite(sum([leg[name] or 0.0 for name in _LEG_NUMBERS])):
+            raise InvalidRecord(
+                f"a number of the leg at {place} is not finite: send null where there is none"
+            )
+        if min([leg[name] or 0.0 for name in _LEG_AMOUNTS]) < 0:
+            raise InvalidRecord(f"an amount of the leg at {place} is below 0: send null where there is none")
+        for name in _LEG_TIMES:
+            if leg[name] is not None:
+                check_time(leg[name], known_from)
+
+
+_LEG_NUMBERS = tuple(field.name for field in lists(OPTION_STREAM)["legs"] if field.kind == "double")
+_LEG_AMOUNTS = tuple(name for name in _LEG_NUMBERS if not name.startswith("vendor_"))
+_LEG_TIMES = ("quote_time", "last_time")
 CHECKS: Mapping[str, Callable[[Event, KnowledgeTime], None]] = {
     BAR_STREAM.name: check_bar,
     QUOTE_STREAM.name: check_quote,
     TRADE_STREAM.name: check_trade,
     ACTION_STREAM.name: check_action,
     MACRO_STREAM.name: check_observation,
+    OPTION_STREAM.name: check_slice,
 }
 """By stream; written out because each runs for every event, and a test holds each to all declared amounts and texts."""
 

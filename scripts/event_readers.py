@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from keyword import iskeyword
 
-from schemas.deriving import Field, event_fields, own_fields
+from schemas.deriving import Field, event_fields, lists, own_fields
 from schemas.fields import CLOCK
 from schemas.streams import Stream
 
@@ -44,12 +44,14 @@ from schemas.wire.event_reading import (
 
 def readers_source(streams: Sequence[Stream]) -> str:
     """Return the module of the readers of `streams`."""
-    readers = [_Reader(stream) for stream in streams]
+    # whatever holds lists is read by the general reader
+    flat = [stream for stream in streams if not lists(stream)]
+    readers = [_Reader(stream) for stream in flat]
     bodies = ["\n".join(reader.lines()) for reader in readers]
     constants = sorted({constant for reader in readers for constant in reader.constants})
     used = "\n".join(bodies)
     names = [f"    {name}," for name in IMPORTED if re.search(rf"\b{name}\b", used)]
-    table = [f'    "{stream.raw_schema}": {_function(stream)},' for stream in streams]
+    table = [f'    "{stream.raw_schema}": {_function(stream)},' for stream in flat]
     return "\n".join(
         [
             HEAD.format(names="\n".join(names)) + "\n".join(constants),

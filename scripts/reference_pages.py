@@ -155,7 +155,7 @@ def _topic(topic: Topic) -> list[str]:
 
 
 def _stream(stream: Stream) -> list[str]:
-    stored = " ".join(f"`{table}`" for table in tables(stream) if table)
+    stored = " ".join(f"`{table}`" for table in tables(stream).all)
     channel = f"`{stream.channel('<interval>')}`"
     series = ", ".join(f"`{name}`" for name in key(stream))
     return [stream.name, f"`{stream.raw_topic}`", f"`{stream.topic}`", series, channel, stored]

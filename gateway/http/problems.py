@@ -81,6 +81,10 @@ PROBLEMS: Mapping[str, Cause] = {
     "unknown_symbol": Cause(
         404, "Nothing was ever stored or seen of the symbol.", "Correct it, or add it to the configuration."
     ),
+    "no_options": Cause(
+        404, "No option chain of the symbol was ever stored.", "Collect it with `streams.options`, or take another symbol."
+    ),
+    "unknown_expiry": Cause(404, "No listed contract expires on that day.", "Take one of those `detail` names."),
     "unknown_cursor": Cause(
         404, "The symbol has no such stream.", "Take one of those `detail` lists, or wait for its first record."
     ),
@@ -154,7 +158,9 @@ PROBLEMS: Mapping[str, Cause] = {
     "not_yet_complete": Cause(
         503, "The store has not reached the `as_of` asked for.", "Come again, or ask for the one `detail` names."
     ),
-    "overloaded": Cause(503, "All connections to the database are in use.", "Come again after `Retry-After`."),
+    "overloaded": Cause(
+        503, "All connections to the database are in use, or too many option chains wait to be priced.", "Come again after `Retry-After`."
+    ),
     "stale_value": Cause(
         503, "The newest value is older than `max_age_ms`.", "Allow more, or come again after `Retry-After`."
     ),

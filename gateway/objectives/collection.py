@@ -12,7 +12,7 @@ from schemas.calendar.expected_bars import DAILY
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import EventTime
 from schemas.configuration.model import FROM_DATABASE, Configuration
-from schemas.configuration.streams import cadence_us
+from schemas.configuration.tiers import cadence_us
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US
 from schemas.ledger.coverage import Coverage
 from schemas.streams import BAR_STREAM, StreamId

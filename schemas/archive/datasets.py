@@ -48,14 +48,26 @@ class Dataset:
     @property
     def columns(self) -> tuple[DatasetColumn, ...]:
         """The columns of its files: the fields of the record, in its order, and of slots the revision."""
-        fields = [DatasetColumn(c.source, _read(c), c.type, c.nullable) for c in columns(self.stream)]
+        fields = [DatasetColumn(_name(c), _read(c), c.type, c.nullable) for c in columns(self.stream)]
         revision = [DatasetColumn("revision", "revision", "int4", nullable=False)]
         return (*fields, *(revision if self.stream.versions == "slots" else ()))
 
 
 def _read(column: TableColumn) -> str:
     """Return the SQL that reads a column; days as integers, as everywhere here."""
-    return f"{column.name} - DATE '1970-01-01'" if column.type == "date" else column.name
+    if column.type == "date":
+        return f"{column.name} - DATE '1970-01-01'"
+    if column.type == "date[]":
+        each = (
+            "SELECT e.day - DATE '1970-01-01' FROM unnest({}) WITH ORDINALITY e (day, place) ORDER BY e.place"
+        )
+        return f"ARRAY({each.format(column.name)})"
+    return f"{column.name}::text[]" if column.type == "char[]" else column.name
+
+
+def _name(column: TableColumn) -> str:
+    """Return the name of a column: that of the record's field, or of what its lists become."""
+    return column.name if "." in column.source else column.source
 
 
 def every_dataset() -> tuple[Dataset, ...]:

@@ -7,22 +7,30 @@ from collections.abc import Iterator, Mapping
 from math import ceil
 from typing import Any, TypeGuard
 
-from schemas.configuration.streams import (
+from schemas.configuration.tiers import (
     T0_BARS_EVERY_S,
+    T0_OPTIONS_EVERY_S,
     T0_QUOTES_EVERY_S,
     T2_BARS_EVERY_S,
+    T2_OPTIONS_EVERY_S,
     T2_QUOTES_EVERY_S,
 )
 from schemas.located_yaml import Fault, Located, Path
 from schemas.providers.facts import ProviderFacts
 from schemas.universe import TIERS
 
-DEFAULT_EVERY_S: Mapping[str, float] = {"bars": 60.0, "quotes": 5.0}  # of T1, as the model says
+DEFAULT_EVERY_S: Mapping[str, float] = {
+    "bars": 60.0,
+    "quotes": 5.0,
+    "options": 300.0,
+}  # of T1, as the model says
 DEFAULTS_S: Mapping[tuple[str, str], float] = {
     ("T0", "bars"): T0_BARS_EVERY_S,
     ("T0", "quotes"): T0_QUOTES_EVERY_S,
     ("T2", "bars"): T2_BARS_EVERY_S,
     ("T2", "quotes"): T2_QUOTES_EVERY_S,
+    ("T0", "options"): T0_OPTIONS_EVERY_S,
+    ("T2", "options"): T2_OPTIONS_EVERY_S,
 }
 
 
@@ -33,7 +41,7 @@ def tier_faults(
 
     Works on the plain value of the file: what is no number, the model says.
     """
-    for stream in ("bars", "quotes"):
+    for stream in DEFAULT_EVERY_S:
         yield from _out_of_order(located, document, stream)
     quotes = _within(document, "streams", "quotes")
     given = [quotes.get("provider"), *_listed(quotes.get("providers"))]

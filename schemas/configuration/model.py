@@ -30,9 +30,9 @@ from schemas.configuration.streams import (
     Section,
     Streams,
     Symbol,
-    Tiers,
     TradesStream,
 )
+from schemas.configuration.tiers import Tiers
 from schemas.errors import ConfigurationError
 from schemas.located_yaml import Fault, InvalidConfiguration, Located, read_located, sorted_faults
 from schemas.providers.built_in import BUILT_IN

@@ -270,7 +270,8 @@ def _type(given: Mapping[str, Any]) -> str:
     if "enum" in given:
         return ", ".join(f"`{value}`" for value in given["enum"])
     if given.get("type") == "array":
-        return f"list of: {_type(given['items'])}"
+        pair = given.get("prefixItems")
+        return f"{len(pair)} of: {_type(pair[0])}" if pair else f"list of: {_type(given['items'])}"
     if given.get("type") == "object" or "$ref" in given:
         return "mapping"
     low, high = given.get("minimum"), given.get("maximum")

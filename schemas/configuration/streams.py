@@ -1,4 +1,4 @@
-"""Streams that are collected: their providers, bar intervals, and the cadence of each tier."""
+"""Streams that are collected: their providers, bar intervals, and cadences."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ from collections.abc import Callable, Mapping
 from itertools import chain
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from schemas.errors import UnknownSymbol
-from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US, slot_us
 from schemas.macro_keys import SeriesKey, series_key
 from schemas.symbols.instruments import checked_symbol
 from schemas.symbols.names import PROVIDER_NAME
-from schemas.universe import Tier
 
 MAX_PROVIDERS = 8  # of one stream
-PARTS_OF_A_BAR = 5  # a bar is polled at most so often while it forms: more shows little that is new
-OVERLAP_BARS = 2  # the newest final bar and the one in progress, whatever the interval
-T0_BARS_EVERY_S, T0_QUOTES_EVERY_S = 30.0, 1.0
-T2_BARS_EVERY_S, T2_QUOTES_EVERY_S = 300.0, 60.0
+MOST_MONEYNESS = 100.0
 
 
 BarInterval = Literal["1m", "5m", "1h", "1d"]
@@ -206,6 +201,51 @@ class MacroStream(Section):
     )
 
 
+class OptionsStream(Section):
+    """Option chains: expiries of the coming `near_days` polled `every_s` seconds of market time, all of them `far_every_s`."""
+
+    providers: ProviderList = Field(
+        description="Who is asked for option chains, the preferred one first; `provider: polygon` is a list of one."
+    )
+    every_s: float = Field(
+        default=300.0,
+        ge=10.0,
+        le=3600.0,
+        description="Market time between two polls of a symbol of tier T1, while options are traded and 20 minutes longer.",
+    )
+    near_days: int = Field(
+        default=60, ge=0, le=1_200, description="Days ahead of the expiries that are asked for each time."
+    )
+    far_every_s: float = Field(
+        default=3_600.0,
+        ge=10.0,
+        le=86_400.0,
+        description="Market time between two polls of all expiries there are.",
+    )
+    max_expiries: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="The nearest so many expiries alone; without it all, but 4 of a vendor that is asked for one expiry at a time.",
+    )
+    moneyness: tuple[float, float] | None = Field(
+        default=None,
+        description="Strikes from and to so many times the underlying's price alone, such as `[0.5, 2.0]`, of vendors that take "
+        "that; slices say that strikes were left out.",
+    )
+
+    _single = model_validator(mode="before")(_one_for("provider", "providers"))
+
+    @field_validator("moneyness")
+    @classmethod
+    def _holds_the_money(cls, bounds: tuple[float, float] | None) -> tuple[float, float] | None:
+        if bounds is not None and not 0 < bounds[0] < 1 < bounds[1] <= MOST_MONEYNESS:
+            raise ValueError(
+                f"it must hold 1, the money: two numbers such as [0.5, 2.0], at most {MOST_MONEYNESS:g}"
+            )
+        return bounds
+
+
 class Streams(Section):
     """Streams that are collected; one left out is not."""
 
@@ -214,6 +254,7 @@ class Streams(Section):
     trades: TradesStream | None = Field(default=None, description="Trades, pushed over a WebSocket.")
     actions: ActionsStream | None = Field(default=None, description="Corporate actions, polled.")
     macro: MacroStream | None = Field(default=None, description="Macro series, polled.")
+    options: OptionsStream | None = Field(default=None, description="Option chains, polled.")
     routing: Routing = Field(default=Routing(), description="How one of several providers is chosen.")
 
     @property
@@ -224,7 +265,8 @@ class Streams(Section):
     @property
     def providers(self) -> frozenset[Provider]:
         """Return whoever some stream names."""
-        several = [each.providers for each in (self.bars, self.quotes, self.actions) if each is not None]
+        polled = (self.bars, self.quotes, self.actions, self.options)
+        several = [each.providers for each in polled if each is not None]
         one = () if self.trades is None else (self.trades.provider,)
         return frozenset({*chain(*several), *one, *(key.provider for key in self.series)})
 
@@ -234,55 +276,3 @@ EVERYTHING = Streams(
     quotes=QuotesStream(providers=("yahoo", "finnhub")),
     trades=TradesStream(provider="finnhub"),
 )
-
-
-class TierCadence(Section):
-    """Cadence of the streams of one tier; what is left out is the tier's default."""
-
-    bars_every_s: float | None = Field(
-        default=None, ge=1.0, le=3600.0, description="Market time between two polls of bars."
-    )
-    quotes_every_s: float | None = Field(
-        default=None, ge=0.5, le=3600.0, description="Market time between two polls of quotes."
-    )
-
-
-class Tiers(Section):
-    """Cadences of the tiers T0 (most often) and T2 (least often); T1 is the streams' own `every_s`."""
-
-    T0: TierCadence = Field(
-        default=TierCadence(),
-        description=f"The most wanted symbols: by default bars every {T0_BARS_EVERY_S:g} s and quotes every "
-        f"{T0_QUOTES_EVERY_S:g} s, or as T1 where that is more often.",
-    )
-    T2: TierCadence = Field(
-        default=TierCadence(),
-        description=f"The long tail: by default bars every {T2_BARS_EVERY_S:g} s and quotes every "
-        f"{T2_QUOTES_EVERY_S:g} s, or as T1 where that is less often.",
-    )
-
-    def bars_every_s(self, tier: Tier, own_s: float) -> float:
-        """Return the market time between two polls of bars in a tier; `own_s` is the stream's own."""
-        if tier == "T0":
-            return self.T0.bars_every_s or min(T0_BARS_EVERY_S, own_s)
-        return own_s if tier == "T1" else self.T2.bars_every_s or max(T2_BARS_EVERY_S, own_s)
-
-    def quotes_every_s(self, tier: Tier, own_s: float) -> float:
-        """Return the market time between two polls of quotes in a tier; `own_s` is the stream's own."""
-        if tier == "T0":
-            return self.T0.quotes_every_s or min(T0_QUOTES_EVERY_S, own_s)
-        return own_s if tier == "T1" else self.T2.quotes_every_s or max(T2_QUOTES_EVERY_S, own_s)
-
-
-def cadence_us(interval: str, every_s: float) -> int:
-    """Return the market time (µs) between two polls of bars: `every_s`, or a fifth of a longer bar, at most hourly.
-
-    Minutes are polled as told: whoever wants to see them form asks more often than they end.
-    """
-    every_us, step_us = int(every_s * SECOND_US), slot_us(interval)
-    return every_us if step_us == MINUTE_US else min(max(every_us, step_us // PARTS_OF_A_BAR), HOUR_US)
-
-
-def overlap_us(interval: str, overlap_s: float) -> int:
-    """Return how far (µs) before the newest known bar a poll begins: `overlap_s`, or two bars where that is more."""
-    return max(int(overlap_s * SECOND_US), OVERLAP_BARS * slot_us(interval))

@@ -42,12 +42,18 @@ FACTS = ProviderFacts(
         bars_per_page=10_000,
         quotes_per_request=100,
         action_symbols_per_request=100,
+        option_chains="ranges",
         symbols=True,
     ),
     base_url="https://data.alpaca.markets",
     credentials=("PRODUCERS_ALPACA_KEY_ID", "PRODUCERS_ALPACA_SECRET_KEY"),
-    endpoints=("bars", "snapshots", "corporate_actions", "assets"),
-    serving={"bars": ("bars",), "quotes": ("snapshots",), "actions": ("corporate_actions",)},
+    endpoints=("bars", "snapshots", "corporate_actions", "options", "assets"),
+    serving={
+        "bars": ("bars",),
+        "quotes": ("snapshots",),
+        "actions": ("corporate_actions",),
+        "options": ("options",),
+    },
     plans=(
         PricingPlan(
             name="Basic", limits=Limits(per_minute=200), source="docs.alpaca.markets", read="2026-11-22"
@@ -121,6 +127,11 @@ FACTS = ProviderFacts(
             source="alpacahq/alpaca-py#604",
             handled="kept as it is told",
         ),
+        VendorHabit(
+            says="a plan without OPRA has option chains of the feed `indicative`",
+            source="docs.alpaca.markets, Real-time Option Data",
+            handled="asked for after a refusal, with a line in the log; its slices carry `delay_s` 900",
+        ),
     ),
     on_simulator=True,
     notes=Notes(
@@ -128,6 +139,7 @@ FACTS = ProviderFacts(
         coverage="the consolidated tape (docs.alpaca.markets, Market Data FAQ)",
         settling="a bar is sent anew half a minute later where trades came late (docs.alpaca.markets, Real-time Stock Data)",
         conditions="docs.alpaca.markets, stock meta conditions, and what the CTA and UTP plans let update the last sale",
+        options="implied volatility and greeks; quotes and trades stamped; neither open interest nor the underlying's price; `opra`, or `indicative` 15 minutes late",
         symbols="US equities",
         actions="all kinds but partial calls, of the future as far as they are complete; without a day of declaration",
         vwap="yes",

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from schemas.intervals import INTERVALS
 
 MAX_QUOTES_PER_REQUEST = 1_000
 MAX_BAR_SYMBOLS_PER_REQUEST = 1_000
 MAX_ACTION_SYMBOLS_PER_REQUEST = 1_000
+
+OptionChains = Literal["", "ranges", "expiries"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,8 @@ class Capabilities:
     quotes_per_request: int = 0  # symbols in one request; 0 = no quotes
     trades: bool = False  # pushed over a socket
     action_symbols_per_request: int = 0  # whose corporate actions come in one answer; 0 = none
+    # "ranges": one question brings all slices of a range of expiries, in pages; "expiries": one expiry a request; "": none.
+    option_chains: OptionChains = ""
     macro: bool = False  # series of observations, under its own ids
     symbols: bool = False  # a list of all it knows
 
@@ -32,6 +37,7 @@ class Capabilities:
             "quotes": self.quotes_per_request > 0,
             "trades": self.trades,
             "actions": self.action_symbols_per_request > 0,
+            "options": bool(self.option_chains),
             "macro": self.macro,
         }
         return "" if able.get(stream, False) else stream
@@ -40,7 +46,7 @@ class Capabilities:
     def securities(self) -> bool:
         """Whether it gives anything of what is traded, which has symbols."""
         return self.symbols or any(
-            not self.lacking(stream) for stream in ("bars", "quotes", "trades", "actions")
+            not self.lacking(stream) for stream in ("bars", "quotes", "trades", "actions", "options")
         )
 
     def faults(self) -> Iterator[str]:
@@ -56,5 +62,7 @@ class Capabilities:
             yield "bars of several symbols in one request need bars_per_page: what one answer holds at most"
         if not 0 <= self.action_symbols_per_request <= MAX_ACTION_SYMBOLS_PER_REQUEST:
             yield f"action_symbols_per_request is not between 0 and {MAX_ACTION_SYMBOLS_PER_REQUEST}"
-        if all(self.lacking(stream) for stream in ("bars", "quotes", "trades", "actions", "macro")):
-            yield "it gives neither bars nor quotes nor trades, nor actions, nor macro series"
+        if self.option_chains not in (ways := get_args(OptionChains)):
+            yield f"option_chains is {self.option_chains!r}; it is one of {' '.join(map(repr, ways))}"
+        if all(self.lacking(each) for each in ("bars", "quotes", "trades", "actions", "options", "macro")):
+            yield "it gives neither bars nor quotes nor trades, nor actions, nor option chains, nor macro series"

@@ -117,6 +117,7 @@ class Notes:
     bars: str = ""  # beside the intervals
     quotes: str = ""
     actions: str = ""
+    options: str = ""  # greeks, stamps, open interest and delay of its option chains
     symbols: str = "yes"  # which instruments its list holds
     vwap: str = ""
     bid_and_ask: str = ""
@@ -162,7 +163,7 @@ class ProviderFacts:
     delay_s: int = 0  # at most, of an answer that says it is delayed, or only how far it has come
     settling: Settling = NOTHING_LATE
     unpriced: frozenset[str] = frozenset()  # conditions by which a trade is none at the price of its moment
-    # By stream (bars, quotes, actions), where all that it asks is known: its endpoint, and those asked for that one's sake.
+    # By stream (bars, quotes, actions, options), where all that it asks is known: its endpoint, and those asked for that one's sake.
     # Of a stream that is left out every endpoint of the provider may be meant.
     serving: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     adjustments: Adjustments = Adjustments()

@@ -66,13 +66,22 @@ FACTS = ProviderFacts(
     name="polygon",
     title="Polygon",
     capabilities=Capabilities(
-        intervals=tuple(SPANS), quotes_per_request=100, action_symbols_per_request=100, symbols=True
+        intervals=tuple(SPANS),
+        quotes_per_request=100,
+        action_symbols_per_request=100,
+        option_chains="ranges",
+        symbols=True,
     ),
     base_url="https://api.massive.com",  # api.polygon.io until the end of 2025, and still served
     credentials=("PRODUCERS_POLYGON_KEY",),
-    endpoints=("aggs", "snapshot", "splits", "dividends", "tickers"),
+    endpoints=("aggs", "snapshot", "options", "splits", "dividends", "tickers"),
     # Two questions make one answer: where one is refused there is none.
-    serving={"bars": ("aggs",), "quotes": ("snapshot",), "actions": ("splits", "dividends")},
+    serving={
+        "bars": ("aggs",),
+        "quotes": ("snapshot",),
+        "actions": ("splits", "dividends"),
+        "options": ("options",),
+    },
     plans=(
         PricingPlan(
             name="free",
@@ -144,6 +153,11 @@ FACTS = ProviderFacts(
             source="massive.com/docs, Splits and Dividends",
             handled="not kept: an action would be told anew with every later one",
         ),
+        VendorHabit(
+            says="contracts without `greeks`, `implied_volatility`, `last_quote` or a trade, and a `day` of weeks ago",
+            source="massive.com/docs, Option Chain Snapshot; recorded snapshot of massive-com/client-python",
+            handled="null; the volume of an older day is none of this session",
+        ),
     ),
     on_simulator=True,
     notes=Notes(
@@ -153,6 +167,7 @@ FACTS = ProviderFacts(
         conditions="massive.com/docs, Condition Codes, and what the CTA and UTP plans let update the last sale",
         quotes="paid plans",
         actions="splits, stock and cash dividends, of the future too; dividends with their day of declaration",
+        options="implied volatility and greeks but rho; quotes, trades and the underlying stamped; open interest without its day; `timeframe` DELAYED is 15 minutes",
         symbols="US stocks",
         vwap="where the vendor has them",
         bid_and_ask="yes",

@@ -12,15 +12,8 @@ PER = {"per_second": "a second", "per_minute": "a minute", "per_day": "a day", "
 NOTHING = "none"
 MISSING = "\N{EN DASH}"
 CAPABILITIES = (
-    "Provider",
-    "Bars",
-    "Quotes",
-    "Trades",
-    "Corporate actions",
-    "Symbol list",
-    "Macro series",
-    "Key",
-)
+    "Provider", "Bars", "Quotes", "Trades", "Corporate actions", "Option chains", "Symbol list", "Macro series", "Key",
+)  # fmt: skip
 FEEDS = ("Provider", "Delay", "Feeds", "Added to what is over", "Conditions of trades that are no last price")
 
 PAGE = """# Providers
@@ -143,7 +136,7 @@ and one `Provider` object that the entry-point group `mds.providers` names. It i
 
 - `ProviderFacts` says what it can do, with which credentials, at which published limits and where those were read, how it spells symbols, by which
   phrases it refuses, and which symbols prove it (`samples`), or which macro series (`series_samples`);
-- `VendorApi` is overridden for bars, quotes, corporate actions, macro series and the list of symbols; `VendorSocket` for trades;
+- `VendorApi` is overridden for bars, quotes, corporate actions, option chains, macro series and the list of symbols; `VendorSocket` for trades;
 - `await broken_promises(provider)` is the suite to run in its own tests: nothing in the list means that it may be used.
 
 Install the package beside the producers *and* beside the gateway: each process knows the entry points of its own environment. Where it is
@@ -250,6 +243,7 @@ def _capabilities(facts: ProviderFacts) -> tuple[str, ...]:
         _with(quotes, notes.quotes),
         "WebSocket" if able.trades else MISSING,
         _with(asked, notes.actions),
+        _with(able.option_chains and f"by {able.option_chains}", notes.options),
         notes.symbols if able.symbols else MISSING,
         "yes" if able.macro else MISSING,
         ", ".join(f"`{variable}`" for variable in facts.credentials) or NOTHING,

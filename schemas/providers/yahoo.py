@@ -41,10 +41,13 @@ FACTS = ProviderFacts(
     title="Yahoo",
     # 30m may come as 60m: left out.
     capabilities=Capabilities(
-        intervals=("1m", "5m", "15m", "1h", "1d"), quotes_per_request=200, action_symbols_per_request=1
+        intervals=("1m", "5m", "15m", "1h", "1d"),
+        quotes_per_request=200,
+        action_symbols_per_request=1,
+        option_chains="expiries",
     ),
     base_url="https://query2.finance.yahoo.com",
-    endpoints=("chart", "quote", "crumb", "cookie"),
+    endpoints=("chart", "quote", "options", "crumb", "cookie"),
     plans=(
         PricingPlan(
             name="keyless",
@@ -59,7 +62,13 @@ FACTS = ProviderFacts(
     # A crumb lives about a day; asking for many is what was seen throttled first.
     endpoint_limits={"crumb": Limits(per_minute=4)},
     delay_s=1_800,  # its quotes name 10 to 20 minutes for other exchanges than those of the US; half an hour is our bound
-    serving={"bars": ("chart",), "quotes": ("quote", "crumb", "cookie"), "actions": ("chart",)},
+    # A crumb is asked for quotes' and options' sake; its refusals count as those of quotes, which stand last.
+    serving={
+        "bars": ("chart",),
+        "actions": ("chart",),
+        "options": ("options", "crumb", "cookie"),
+        "quotes": ("quote", "crumb", "cookie"),
+    },
     adjustments=Adjustments(intraday="split", daily="split"),
     spelling=Spelling(_name, _symbol),
     refusals=RefusalWords(banned_statuses=(999,)),  # what its edge answers to a blocked address
@@ -136,12 +145,23 @@ FACTS = ProviderFacts(
             source="recorded charts of gadicc/node-yahoo-finance2; ranaroussi/yfinance#906",
             handled="an action that is not told any more is not taken back",
         ),
+        VendorHabit(
+            says="out of hours bid, ask and open interest of options are 0, and their implied volatility is 0.00001",
+            source="recorded options of gadicc/node-yahoo-finance2; ranaroussi/yfinance#97, #846, #2408, #2937",
+            handled="a 0 bid or ask is none; `vendor_iv` is kept as given and never used",
+        ),
+        VendorHabit(
+            says="an expiry that is not listed is answered with an empty chain and 200, a symbol without options with no expiries",
+            source="recorded options of gadicc/node-yahoo-finance2",
+            handled="there is no slice: NoData",
+        ),
     ),
     on_simulator=True,
     notes=Notes(
         delay="by exchange, 0 to 20 minutes: `exchangeDataDelayedBy` of a quote, `regularMarketTime` of a chart",
         coverage="each exchange's own, named in `quoteSourceName` of its recorded quotes (gadicc/node-yahoo-finance2)",
         actions="dividends and splits, from their ex-date on, without a day of declaration",
+        options="no greeks, an implied volatility; stamps of last trades and of the underlying, none of quotes; open interest without its day; delay as of the underlying's quote",
         settling="the closing auction is the day's (recorded `regularMarketTime` of OCDO.L and UNIR.MI, gadicc/node-yahoo-finance2)",
         bid_and_ask="yes",
         sizes="as the vendor counts",

@@ -7,7 +7,7 @@ gateway serves the same ids to stock clients.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib import resources
@@ -21,6 +21,8 @@ from fastavro.types import Schema
 from schemas.errors import InvalidRecord, MalformedPayload
 from schemas.records import Discontinuity, RawBlock
 from schemas.topics import catalogue
+from schemas.wire.member_reading import Member, member_fields
+from schemas.wire.record_reading import RecordReader
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -124,7 +126,11 @@ def decode_value(topic: str, data: bytes | None) -> dict[str, Any]:
     stream.seek(HEADER_BYTES)
     reader_schema = None if writer == reader else parsed_schema(reader)
     try:
-        value = fastavro.schemaless_reader(stream, parsed_schema(writer), reader_schema)
+        value: Any = (
+            record_reader(reader).read(stream, data)
+            if reader_schema is None and _has_lists(reader)
+            else fastavro.schemaless_reader(stream, parsed_schema(writer), reader_schema)
+        )
     except Exception as error:
         raise MalformedPayload(f"{topic}: the bytes are not a {reader}: {type(error).__name__}") from error
     if stream.tell() != len(data):
@@ -132,6 +138,30 @@ def decode_value(topic: str, data: bytes | None) -> dict[str, Any]:
             f"{topic}: {len(data) - stream.tell()} bytes follow the record; send one record a message"
         )
     return cast("dict[str, Any]", value)
+
+
+def read_members(schema: str, field: str, stream: BytesIO, data: bytes) -> Sequence[Member]:
+    """Return the members of the list that is `field` of a record of `schema` and begins where `stream`, over `data`, stands.
+
+    Each is its values in the order of the declaration. Raises MalformedPayload.
+    """
+    try:
+        return record_reader(schema).members(field, stream, data)
+    except Exception as error:  # hostile bytes make fastavro raise nearly anything
+        raise MalformedPayload(f"the bytes are no {field} of a {schema}: {type(error).__name__}") from error
+
+
+@cache
+def record_reader(schema: str) -> RecordReader:
+    """Return the reader of a schema's records."""
+    return RecordReader(json.loads(schema_text(schema)))
+
+
+@cache
+def _has_lists(schema: str) -> bool:
+    return any(
+        member_fields(entry["type"]) is not None for entry in json.loads(schema_text(schema))["fields"]
+    )
 
 
 def _limit(topic: str) -> int:

@@ -23,8 +23,9 @@ from schemas.records import Discontinuity, RawBlock
 from schemas.streams import Stream
 from schemas.topics import canonical_of, catalogue
 from schemas.wire.codec import HEADER_BYTES, MAGIC, MAX_RECORD_BYTES, decode_block, schema_text
-from schemas.wire.event_reading import Unusual
+from schemas.wire.event_reading import Read, Unusual
 from schemas.wire.generated_readers import READERS
+from schemas.wire.record_reading import RecordReader
 
 SUFFIX = (
     "provider",
@@ -75,12 +76,13 @@ def _read_block(
     fields = cast("dict[str, Any]", read(stream, _block_schema(topic), None))
     events: list[dict[str, Any]] = []
     heads: list[bytes] = []
+    fast = READERS.get(catalogue().topics[topic].schema, _unusual)
     while count := cast("int", read(stream, "long", None)):
         if count < 0:  # then the size of this run in bytes follows
             read(stream, "long", None)
         start = stream.tell()
         try:
-            some, begun, end = READERS[catalogue().topics[topic].schema](data, start, abs(count))
+            some, begun, end = fast(data, start, abs(count))
             stream.seek(end)
         except (Unusual, LookupError, ValueError, struct.error):
             stream.seek(start)
@@ -90,16 +92,21 @@ def _read_block(
     return fields, events, heads
 
 
+def _unusual(_data: bytes, _pos: int, _count: int) -> Read:
+    """Raise Unusual: events that hold lists have no reader of their own."""
+    raise Unusual
+
+
 def _read_events(
     topic: str, stream: BytesIO, data: bytes, count: int
 ) -> tuple[list[dict[str, Any]], list[bytes]]:
     """Read events with the general reader: whatever is Avro, at a third of the speed."""
-    read, tell, schema = fastavro.schemaless_reader, stream.tell, _event_schema(topic)
+    read, tell = _event_reader(topic).read, stream.tell
     events: list[dict[str, Any]] = []
     heads: list[bytes] = []
     start = tell()
     for _ in range(count):
-        events.append(cast("dict[str, Any]", read(stream, schema, None)))
+        events.append(read(stream, data))
         end = tell()
         heads.append(data[start:end])
         start = end
@@ -124,8 +131,8 @@ def _block_schema(topic: str) -> Schema:
 
 
 @cache
-def _event_schema(topic: str) -> Schema:
-    return fastavro.parse_schema(_document(topic)["fields"][-1]["type"]["items"])
+def _event_reader(topic: str) -> RecordReader:
+    return RecordReader(_document(topic)["fields"][-1]["type"]["items"])
 
 
 @cache

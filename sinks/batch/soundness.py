@@ -21,7 +21,7 @@ from schemas.records import Evidence, Progress
 from schemas.streams import Stream
 from schemas.tables import MAX_INDEX
 from schemas.validation import FIRST_DAY, FIRST_DAY_YEAR
-from sinks.columns.avro import Columns, Flags, Text
+from sinks.columns.avro import Columns, Flags, Members, Text
 
 MAX_TIME_US = 1 << 55  # beyond it the column reader does not follow either
 MAX_EVIDENCE_TEXT = 500  # characters; names are index keys
@@ -70,11 +70,29 @@ def _faults(stream: Stream, columns: Columns) -> Iterator[Fault]:
                     row,
                     f"{field.name} is outside the years {FIRST_DAY_YEAR} to {LAST_YEAR}; it is in days since 1970-01-01",
                 )
+    for name, members in columns.lists.items():
+        yield from _of_members(name, members)
     yield from _outside(columns, "index", 0, MAX_INDEX, "number the events of a block from 0")
     yield from _outside(columns, "raw_offset", 0, MAX_RAW_OFFSET, "it is the offset of the raw record")
     event_time = columns.integers("event_time")
     for row in _rows((event_time < FIRST_US) | (event_time >= END_US)):
         yield row, f"event_time is outside the years {FIRST_YEAR} to {LAST_YEAR}; times are µs since 1970"
+
+
+def _of_members(name: str, members: Members) -> Iterator[Fault]:
+    """Yield each row with a member that no table takes: a number without an end, a moment or a day of no year."""
+    rows = np.repeat(np.arange(len(members.edges) - 1), np.diff(members.edges))
+    for field, numbers in members.numbers.items():
+        values = numbers.values
+        if values.dtype == np.float64:
+            bad, remedy = ~np.isfinite(values), "is not a finite number; drop or correct it"
+        else:
+            # a day, an enumeration's place and a moment are all below the last moment
+            bad, remedy = (values < 0) | (values >= END_US), "is out of range; times are µs since 1970"
+        if field.endswith("_date"):
+            bad, remedy = bad | (values >= END_DAY), "is out of range; days count from 1970-01-01"
+        for row in np.unique(rows[bad if numbers.valid is None else bad & numbers.valid]).tolist():
+            yield row, f"{name}.{field} {remedy}"
 
 
 def _outside(columns: Columns, name: str, least: int, most: int, remedy: str) -> Iterator[Fault]:

@@ -10,16 +10,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from io import BytesIO
 from struct import pack
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.errors import MalformedPayload
 from schemas.topics import catalogue
-from schemas.wire.codec import HEADER_BYTES, MAGIC, parsed_schema
+from schemas.wire.codec import HEADER_BYTES, MAGIC, parsed_schema, read_members
+from schemas.wire.member_reading import Member
 
-Kind = Literal["text", "long", "int", "double", "boolean", "enum"]
+Kind = Literal["text", "long", "int", "double", "boolean", "enum", "list"]
 Integers = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
@@ -48,6 +51,7 @@ class AvroField:
     kind: Kind
     nullable: bool = False
     symbols: tuple[bytes, ...] = ()
+    members: tuple[AvroField, ...] = ()  # of a list
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,14 @@ class Numbers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    """A column of lists: the members of all rows one after the other, by field; row n has those from edges[n] to edges[n + 1]."""
+
+    edges: Integers
+    numbers: dict[str, Numbers]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """Rows of one topic by field; texts lie in `buffer`."""
 
@@ -75,6 +87,7 @@ class Columns:
     buffer: NDArray[np.uint8]
     texts: dict[str, Text]
     numbers: dict[str, Numbers]
+    lists: dict[str, Members]
 
     def integers(self, name: str) -> Integers:
         """Return a column of int64."""
@@ -83,7 +96,7 @@ class Columns:
 
 @cache
 def fields_of(schema_name: str) -> tuple[AvroField, ...]:
-    """Return the fields of a flat record schema; a nested one is a programming error."""
+    """Return the fields of a record schema that is flat but for lists of flat records; any other is a programming error."""
     schema: Any = parsed_schema(schema_name)
     return tuple(_field(entry["name"], entry["type"]) for entry in schema["fields"])
 
@@ -97,6 +110,9 @@ def _field(name: str, declared: Any) -> AvroField:
         return AvroField(
             name=name, kind="enum", symbols=tuple(symbol.encode() for symbol in declared["symbols"])
         )
+    if isinstance(declared, dict) and declared["type"] == "array":
+        members = tuple(_field(each["name"], each["type"]) for each in declared["items"]["fields"])
+        return AvroField(name=name, kind="list", members=members)
     kind: Kind = "text" if declared == "string" else declared
     return AvroField(name=name, kind=kind)
 
@@ -110,6 +126,23 @@ def read_columns(topic: str, values: Sequence[bytes]) -> tuple[Columns, Flags]:
     for field in fields_of(catalogue().topics[topic].schema):
         reader.read(field)
     return reader.finish()
+
+
+def _column(field: AvroField, found: Sequence[Any]) -> Numbers:
+    """Return one field of all members; an enumeration by the place of its symbol."""
+    if field.kind == "enum":
+        places = {symbol.decode(): place for place, symbol in enumerate(field.symbols)}
+        return Numbers(values=np.array([places[symbol] for symbol in found], np.int64))
+    if field.kind != "double":
+        valid = np.array([value is not None for value in found], np.bool_) if field.nullable else None
+        return Numbers(values=np.array([value or 0 for value in found], np.int64), valid=valid)
+    values = np.array(found, np.float64)  # None becomes NaN
+    if not field.nullable:
+        return Numbers(values=values)
+    valid = ~np.isnan(values)
+    if len(found) - np.count_nonzero(valid) != found.count(None):  # some said NaN themselves
+        valid = np.array([value is not None for value in found], np.bool_)
+    return Numbers(values=values, valid=valid)
 
 
 class _Reader:
@@ -127,11 +160,16 @@ class _Reader:
         header = np.frombuffer(pack(">bI", MAGIC, catalogue().topics[topic].schema_id) + bytes(3), "<u8")[0]
         self._fine = (lengths > HEADER_BYTES) & ((self._words[starts] & HEADER_MASK) == header)
         self._at = np.where(self._fine, starts + HEADER_BYTES, 0)
+        self._data, self._schema = data, catalogue().topics[topic].schema
         self._texts: dict[str, Text] = {}
         self._numbers: dict[str, Numbers] = {}
+        self._lists: dict[str, Members] = {}
 
     def read(self, field: AvroField) -> None:
         """Read one field of every row and move on."""
+        if field.kind == "list":
+            self._lists[field.name] = self._list(field)
+            return
         valid: Flags | None = None
         if field.nullable:
             branch = self._varint()
@@ -160,8 +198,31 @@ class _Reader:
     def finish(self) -> tuple[Columns, Flags]:
         """Return the columns, and as odd every row that did not end exactly where its record ends."""
         odd = ~self._fine | (self._at != self._ends)
-        columns = Columns(size=len(odd), buffer=self._buffer, texts=self._texts, numbers=self._numbers)
+        columns = Columns(
+            size=len(odd), buffer=self._buffer, texts=self._texts, numbers=self._numbers, lists=self._lists
+        )
         return columns, odd
+
+    def _list(self, field: AvroField) -> Members:
+        """Read a list of each row by itself: where one ends only reading it tells."""
+        stream = BytesIO(self._data)
+        found: list[Member] = []
+        counts = np.zeros(len(self._at), np.int64)
+        for row in np.flatnonzero(self._fine).tolist():
+            stream.seek(self._at[row])
+            try:
+                some = read_members(self._schema, field.name, stream, self._data)
+            except MalformedPayload:
+                self._fine[row], self._at[row] = False, 0
+                continue
+            self._at[row] = stream.tell()
+            counts[row] = len(some)
+            found += some
+        self._require(self._at <= self._ends)
+        edges = np.concatenate((np.zeros(1, np.int64), np.cumsum(counts)))
+        values = list(zip(*found, strict=True)) or [()] * len(field.members)
+        numbers = {each.name: _column(each, held) for each, held in zip(field.members, values, strict=True)}
+        return Members(edges=edges, numbers=numbers)
 
     def _require(self, condition: Flags) -> None:
         self._fine = self._fine & condition

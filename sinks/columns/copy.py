@@ -13,23 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sinks.columns.avro import Columns, Integers
-from sinks.columns.tables import CopyColumn
+from sinks.columns.copy_columns import EPOCHS, FORMATS, NULL, CopyColumn
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)  # signature, flags, length of the header extension
 TRAILER = b"\xff\xff"
-POSTGRES_EPOCH_US = 946_684_800_000_000  # 2000-01-01 UTC
-EPOCHS = {"timestamptz": POSTGRES_EPOCH_US, "date": 10_957}  # both count from there
-NULL = -1
 MAX_CODE = 1 << 62
-FORMATS = {
-    "int8": ">i8",
-    "int4": ">i4",
-    "int2": ">i2",
-    "float8": ">f8",
-    "bool": "?",
-    "timestamptz": ">i8",
-    "date": ">i4",
-}
 CACHED_SHAPES = 4_096
 
 Shape = tuple[int, ...]  # bytes of each column, NULL for null
@@ -46,7 +34,7 @@ def encode_rows(layout: tuple[CopyColumn, ...], columns: Columns, rows: Integers
 
 def _sizes(column: CopyColumn, columns: Columns, rows: Integers) -> Integers | int:
     """Return the bytes a column takes in each row, NULL where it is null."""
-    if column.type == "text":
+    if column.is_bytes:
         text = columns.texts[column.source]
         return (
             text.lengths[rows] if text.valid is None else np.where(text.valid[rows], text.lengths[rows], NULL)
@@ -83,7 +71,7 @@ def _template(layout: tuple[CopyColumn, ...], shape: Shape) -> tuple[np.dtype[np
     for number, (column, size) in enumerate(zip(layout, shape, strict=True)):
         fields.append((f"size{number}", ">i4"))
         if size > 0:
-            fields.append((f"value{number}", f"V{size}" if column.type == "text" else FORMATS[column.type]))
+            fields.append((f"value{number}", f"V{size}" if column.is_bytes else FORMATS[column.type]))
     dtype = np.dtype(fields)
     row = np.zeros(1, dtype)
     row["count"] = len(layout)
@@ -100,9 +88,16 @@ def _encode_shape(layout: tuple[CopyColumn, ...], columns: Columns, rows: Intege
     for number, (column, size) in enumerate(zip(layout, shape, strict=True)):
         if size <= 0 or column.constant is not None:
             continue
-        if column.type == "text":
+        if column.is_bytes:
             starts = columns.texts[column.source].starts[rows]
-            out[f"value{number}"] = columns.buffer[starts[:, None] + np.arange(size)].view(f"V{size}")[:, 0]
+            if (
+                len(rows) == 1
+            ):  # as rows with arrays are: a place for each of its bytes is eight times as many
+                begin = int(starts[0])
+                out[f"value{number}"] = columns.buffer[begin : begin + size].view(f"V{size}")
+            else:
+                places = starts[:, None] + np.arange(size)
+                out[f"value{number}"] = columns.buffer[places].view(f"V{size}")[:, 0]
         else:
             values = columns.numbers[column.source].values[rows]
             out[f"value{number}"] = values - epoch if (epoch := EPOCHS.get(column.type)) else values

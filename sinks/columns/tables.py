@@ -8,20 +8,12 @@ from types import MappingProxyType
 
 import numpy as np
 
-from schemas.deriving import SqlType, key
+from schemas.deriving import key
 from schemas.streams import STREAMS, Stream
 from schemas.tables import INDEX_BITS, Packed, Tables, compared, packed, stored_columns, tables
+from sinks.columns.arrays import with_arrays
 from sinks.columns.avro import Columns, Integers, Numbers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CopyColumn:
-    """One column: `source` is the column read or derived; a `constant` is the same in every row and has no source."""
-
-    name: str
-    source: str
-    type: SqlType
-    constant: int | None = None
+from sinks.columns.copy_columns import CopyColumn
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +76,7 @@ def table_of(stream: Stream) -> Table:
 
 
 def with_stored(table: Table, columns: Columns, stream_ids: Integers) -> Columns:
-    """Return the columns with those that are stored and not read: the series' number, the place in our log, and flags.
+    """Return the columns with those that are stored and not read: the series' number, the place in our log, flags, arrays.
 
     `stream_ids[row]` is the number of each row's series.
     """
@@ -94,7 +86,10 @@ def with_stored(table: Table, columns: Columns, stream_ids: Integers) -> Columns
     position = (columns.integers("raw_offset") << INDEX_BITS) + columns.integers("index")
     derived = {"stream_id": stream_ids, "position": position, "flags": flags}
     numbers = columns.numbers | {name: Numbers(values=values) for name, values in derived.items()}
-    return Columns(size=columns.size, buffer=columns.buffer, texts=columns.texts, numbers=numbers)
+    buffer, texts = columns.buffer, columns.texts
+    if columns.lists:
+        buffer, texts = with_arrays(table.stream, table.columns, columns)
+    return Columns(size=columns.size, buffer=buffer, texts=texts, numbers=numbers, lists=columns.lists)
 
 
 def missing_columns(

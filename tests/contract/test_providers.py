@@ -87,5 +87,7 @@ def test_ours_declare_what_they_override(provider: Provider) -> None:
     assert bool(capabilities.intervals) == ("bars" in overridden)
     assert bool(capabilities.quotes_per_request) == ("quotes" in overridden)
     assert bool(capabilities.action_symbols_per_request) == ("actions" in overridden)
+    assert bool(capabilities.option_chains) == ("option_chain" in overridden)
+    assert (capabilities.option_chains == "expiries") == ("option_expiries" in overridden)
     assert capabilities.symbols == ("symbols" in overridden)
     assert capabilities.macro == ("macro" in overridden)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from sinks.columns.avro import Columns, Flags, Integers, Numbers, Text, read_columns
+from sinks.columns.avro import Columns, Flags, Integers, Members, Numbers, Text, read_columns
 
 
 class ColumnMemory:
@@ -40,4 +40,20 @@ def _taken(columns: Columns, rows: Integers) -> Columns:
         name: Numbers(values=n.values[rows], valid=None if n.valid is None else n.valid[rows])
         for name, n in columns.numbers.items()
     }
-    return Columns(size=len(rows), buffer=columns.buffer, texts=texts, numbers=numbers)
+    lists = {name: _members(each, rows) for name, each in columns.lists.items()}
+    return Columns(size=len(rows), buffer=columns.buffer, texts=texts, numbers=numbers, lists=lists)
+
+
+def _members(members: Members, rows: Integers) -> Members:
+    edges = members.edges
+    chosen = np.concatenate(
+        [np.arange(edges[row], edges[row + 1]) for row in rows] or [np.zeros(0, np.int64)]
+    )
+    counts = np.diff(edges)[rows]
+    return Members(
+        edges=np.concatenate((np.zeros(1, np.int64), np.cumsum(counts))),
+        numbers={
+            name: Numbers(values=n.values[chosen], valid=None if n.valid is None else n.valid[chosen])
+            for name, n in members.numbers.items()
+        },
+    )

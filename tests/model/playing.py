@@ -26,7 +26,7 @@ ROUND_EVENTS, OPENED_EVENTS, STEP_BYTES = 24, 12, 200  # states are saved often,
 ROOM_BYTES = 13_000  # the contents of one series of minutes
 
 ROOM_OF_ENTRIES_BYTES = 600  # the contents of one series of entries, of which there are few here
-OF_ENTRIES = tuple(stream.raw_topic for stream in STREAMS if stream.versions == "entries")
+OF_ENTRIES = tuple(stream.raw_topic for stream in STREAMS if stream.for_good)
 MOSTLY_BARS = (RAW_BARS, RAW_BARS, RAW_QUOTES, RAW_TRADES)  # they have the most rules
 
 CRASHES = Faults(name="crashes", topics=MOSTLY_BARS, crash=0.06, hand_over=0.02)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from schemas.deriving import event_fields, record_fields
+from schemas.chain_slices import ChainSlice
+from schemas.deriving import event_fields, lists, record_fields
 from schemas.entries import CorporateAction, MacroObservation
 from schemas.intervals import MINUTE_US, SECOND_US
 from schemas.journals import CadenceSample, ProviderHealth
@@ -14,6 +15,7 @@ from schemas.streams import (
     ACTION_STREAM,
     BAR_STREAM,
     MACRO_STREAM,
+    OPTION_STREAM,
     QUOTE_STREAM,
     TRADE_STREAM,
     Bar,
@@ -51,6 +53,32 @@ def an_action_event(**changes: Any) -> dict[str, Any]:
 def an_observation_event(**changes: Any) -> dict[str, Any]:
     """Return a parsed macro observation of 2016-11, in the vintage of 2016-12-05."""
     return an_event(MACRO_STREAM, **({"symbol": "FRED:UNRATE", "value": 4.6, "frequency": "M"} | changes))
+
+
+def a_leg(**changes: Any) -> dict[str, Any]:
+    """Return a leg of a slice as it lies in an event, a call struck at 170."""
+    leg = {each.name: None if each.required else each.default for each in lists(OPTION_STREAM)["legs"]}
+    quoted = {
+        "strike": 170.0,
+        "right": "C",
+        "bid": 1.2,
+        "ask": 1.25,
+        "quote_time": NINE_THIRTY,
+        "open_interest": 12.0,
+    }
+    return leg | quoted | {"oi_date": 15_984} | changes
+
+
+def a_slice_event(*legs: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    """Return a parsed slice of an option chain, by default of a call and a put."""
+    underlying = {
+        "underlying_bid": 167.4,
+        "underlying_ask": 167.41,
+        "underlying_time": NINE_THIRTY,
+        "currency": "USD",
+    }
+    held = list(legs) or [a_leg(), a_leg(right="P", bid=None, ask=0.05, vendor_iv=0.21)]
+    return an_event(OPTION_STREAM, **({"legs": held, "root": "SPY", "expiry": 16_026} | underlying | changes))
 
 
 def a_block(*events: dict[str, Any], **changes: Any) -> RawBlock:
@@ -94,6 +122,11 @@ def an_action(**changes: Any) -> CorporateAction:
 def an_observation(**changes: Any) -> MacroObservation:
     """Return an observation of a macro series."""
     return MacroObservation(**_record(MACRO_STREAM, an_observation_event(), changes))
+
+
+def a_slice(**changes: Any) -> ChainSlice:
+    """Return a slice of an option chain."""
+    return ChainSlice(**_record(OPTION_STREAM, a_slice_event(), changes))
 
 
 def _record(stream: Stream, event: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -24,7 +24,9 @@ from tests.support.vintage_versions import Telling, kept_versions
 CLOCKS_AND_ORIGIN = {"provider", "route", "received_time", "known_from", "raw_offset", "index"}
 INDEXES = 65_536  # more than a block has events
 PRECISIONS = ("none", "date", "scheduled", "time")
-NAMED_BY = {"actions": ("action_id",), "macro": ("period_start", "vintage_start")}
+NAMED_BY = {
+    "actions": ("action_id",), "macro": ("period_start", "vintage_start"), "options": ("root", "expiry"),
+}  # fmt: skip
 PAIRS = {stream.raw_topic: stream.topic for stream in STREAMS}
 
 

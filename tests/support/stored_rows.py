@@ -24,4 +24,9 @@ def stored_row(stream: Stream, record: Mapping[str, Any]) -> dict[str, Any]:
         "flags": flags,
         "revision": 0,
     }
-    return {c.name: row[c.name] if c.name in row else record[c.source] for c in stored_columns(stream)}
+    return {c.name: row[c.name] if c.name in row else _said(record, c.source) for c in stored_columns(stream)}
+
+
+def _said(record: Mapping[str, Any], source: str) -> Any:
+    name, _, member = source.partition(".")
+    return [each[member] for each in record[name]] if member else record[name]

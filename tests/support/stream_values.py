@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from schemas.deriving import Field, event_fields
+from schemas.deriving import Field, declared_fields, event_fields
 from schemas.fields import CLOCK
 from schemas.streams import STREAMS, Stream
 
@@ -17,6 +17,7 @@ PLAIN = {"string": "SPY", "long": 0, "int": 0, "double": 167.4, "boolean": False
 TOGETHER: Mapping[str, Mapping[str, Any]] = {
     "actions": {"ratio_to": 7.0, "ratio_from": 1.0},
     "macro": {"period_start": 17_105, "period_end": 17_136, "vintage_start": 17_140},
+    "options": {"root": "SPY", "expiry": 16_251},
 }
 TEXTS = st.text(max_size=70)
 TIMES = st.integers(min_value=NINE_THIRTY, max_value=NINE_THIRTY * 2) | st.integers(-(2**63), 2**63 - 1)
@@ -30,14 +31,19 @@ def an_event(stream: Stream, **given: Any) -> dict[str, Any]:
 
 
 def _plain(field: Field) -> Any:
-    if not field.required:
+    if not field.required and field.items is None:
         return field.default
     if CLOCK in field.roles:
         return NINE_THIRTY
+    if field.items is not None:
+        return [{each.name: _plain(each) for each in declared_fields(field.items)}]
     return field.symbols[0] if field.symbols else PLAIN[field.kind]
 
 
 def _values(field: Field) -> st.SearchStrategy[Any]:
+    if field.items is not None:
+        members = {each.name: _values(each) for each in declared_fields(field.items)}
+        return st.lists(st.fixed_dictionaries(members), max_size=3)
     by_kind: Mapping[str, st.SearchStrategy[Any]] = {
         "string": TEXTS,
         "long": TIMES if CLOCK in field.roles else LONGS,

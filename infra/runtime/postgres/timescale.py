@@ -22,7 +22,7 @@ from schemas.tables import tables
 FILES = DIRECTORY / "timescale"
 OLDEST = (2, 23)  # nothing older was tried
 PAGES = 2_000  # of 8 KiB in one transaction: about 100,000 bars
-CHUNKS = {"slots": "7 days", "latest": "1 day", "occurrences": "1 day"}
+CHUNKS = {"slots": "7 days", "latest": "1 day", "occurrences": "1 day", "entries": "7 days"}
 LEDGER = """
     CREATE TABLE IF NOT EXISTS timescale_migrations (
         name text PRIMARY KEY, sha256 text, applied_at timestamptz NOT NULL DEFAULT now())"""

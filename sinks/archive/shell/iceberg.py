@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from itertools import count
 from typing import Any
 
 from pyiceberg.catalog import load_catalog
@@ -35,6 +36,7 @@ from pyiceberg.types import (
     DateType,
     DoubleType,
     IntegerType,
+    ListType,
     LongType,
     NestedField,
     StringType,
@@ -51,6 +53,7 @@ TYPES = {
     "text": StringType(), "int8": LongType(), "int4": IntegerType(), "int2": IntegerType(), "float8": DoubleType(),
     "bool": BooleanType(), "timestamptz": TimestamptzType(), "date": DateType(), "bytea": BinaryType(),
 }  # fmt: skip
+ELEMENTS = {"float8[]": "float8", "timestamptz[]": "timestamptz", "date[]": "date", "char[]": "text"}
 FIRST_PARTITION_FIELD = 1_000  # as the specification numbers them
 ONE_TRY = {"commit.retry.num-retries": "0"}
 # Of what a commit writes only so much is kept: metadata grows with every file otherwise.
@@ -242,12 +245,15 @@ class ArchiveTable:
 
 
 def _schema(declared: TableDeclaration) -> Any:
-    return Schema(
-        *(
-            NestedField(number, column.name, TYPES[column.type], required=not column.nullable)
-            for number, column in enumerate(declared.columns, start=1)
+    """Return the schema; elements of lists are numbered behind all columns, as the catalog numbers them anew."""
+    fields, elements = [], count(len(declared.columns) + 1)
+    for number, column in enumerate(declared.columns, start=1):
+        of = ELEMENTS.get(column.type)
+        kind = (
+            TYPES[column.type] if of is None else ListType(next(elements), TYPES[of], element_required=False)
         )
-    )
+        fields.append(NestedField(number, column.name, kind, required=not column.nullable))
+    return Schema(*fields)
 
 
 def _spec(declared: TableDeclaration, schema: Any) -> Any:

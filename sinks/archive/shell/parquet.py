@@ -9,10 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import UnsupportedOperation
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
-from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema
+import numpy as np
+from arro3.core import Array, DataType, Field, RecordBatch, RecordBatchReader, Schema, list_array
 from arro3.io import read_parquet, write_parquet
 
 from schemas.archive.datasets import DatasetColumn
@@ -117,21 +119,40 @@ def _batch(partition: int, rows: Sequence[Row]) -> RecordBatch:
 
 
 ARROW_TYPES = {
-    "text": DataType.utf8(), "long": DataType.int64(), "int": DataType.int32(), "double": DataType.float64(),
+    "text": DataType.utf8(), "long": DataType.int64(), "int": DataType.int32(), "short": DataType.int16(), "double": DataType.float64(),
     "boolean": DataType.bool(), "moment": MICROSECONDS, "day": DataType.date32(), "bytes": DataType.binary(),
 }  # fmt: skip
-
 INTEGERS = {"moment": DataType.int64(), "day": DataType.int32()}  # what they are given as
+LISTS = {
+    "doubles": "double",
+    "moments": "moment",
+    "days": "day",
+    "texts": "text",
+}  # of which kind their elements are
+
+
+def _arrow_type(kind: str) -> DataType:
+    if kind in LISTS:
+        return DataType.list(Field("element", ARROW_TYPES[LISTS[kind]]))
+    return ARROW_TYPES[kind]
+
+
+def _array(kind: str, values: Sequence[Any]) -> Array:
+    """Return a column of values of a kind."""
+    if kind in LISTS:
+        ends = np.cumsum([0, *map(len, values)], dtype=np.int32)
+        elements = _array(LISTS[kind], list(chain.from_iterable(values)))
+        return list_array(Array(ends.tolist(), DataType.int32()), elements, type=_arrow_type(kind))
+    spelt = INTEGERS.get(kind)
+    return Array(values, ARROW_TYPES[kind]) if spelt is None else Array(values, spelt).cast(ARROW_TYPES[kind])
 
 
 def batch_of(columns: Sequence[tuple[str, str, bool]], rows: Sequence[Sequence[Any]]) -> RecordBatch:
-    """Return rows as Arrow has them; `columns` are (name, key of ARROW_TYPES, whether it may be null)."""
-    arrays = []
-    for (_, kind, _), values in zip(columns, zip(*rows, strict=True), strict=True):
-        arrow = ARROW_TYPES[kind]
-        spelt = INTEGERS.get(kind)
-        arrays.append(Array(values, arrow) if spelt is None else Array(values, spelt).cast(arrow))
-    return RecordBatch.from_arrays(arrays, schema=_schema(columns))
+    """Return rows as Arrow has them; `columns` are (name, key of ARROW_TYPES or LISTS, whether it may be null)."""
+    given = zip(columns, zip(*rows, strict=True), strict=True)
+    return RecordBatch.from_arrays(
+        [_array(kind, values) for (_, kind, _), values in given], schema=_schema(columns)
+    )
 
 
 def write_batches(
@@ -149,7 +170,7 @@ def batches_of(path: Path) -> Iterator[RecordBatch]:
 
 
 def _schema(columns: Sequence[tuple[str, str, bool]]) -> Schema:
-    return Schema([Field(name, ARROW_TYPES[kind], nullable=nullable) for name, kind, nullable in columns])
+    return Schema([Field(name, _arrow_type(kind), nullable=nullable) for name, kind, nullable in columns])
 
 
 def _written(out: BinaryIO, reader: RecordBatchReader, **options: Any) -> _Hashed:
@@ -194,13 +215,10 @@ class _Hashed:
 
 
 DATASET_GROUP_ROWS = 100_000
-DATASET_TYPES: Mapping[SqlType, DataType] = {
-    "text": DataType.utf8(), "int8": DataType.int64(), "int4": DataType.int32(), "int2": DataType.int16(),
-    "float8": DataType.float64(), "bool": DataType.bool(), "timestamptz": MICROSECONDS,
-    "date": DataType.date32(),
+DATASET_KINDS: Mapping[SqlType, str] = {
+    "text": "text", "int8": "long", "int4": "int", "int2": "short", "float8": "double", "bool": "boolean",
+    "timestamptz": "moment", "date": "day", "float8[]": "doubles", "timestamptz[]": "moments", "date[]": "days", "char[]": "texts",
 }  # fmt: skip
-
-GIVEN_AS: Mapping[SqlType, DataType] = {"timestamptz": DataType.int64(), "date": DataType.int32()}
 
 
 def write_dataset(
@@ -213,7 +231,7 @@ def write_dataset(
 
     Raises what `out` or `batches` raised, after which the file is not to be used.
     """
-    schema = Schema([Field(c.name, DATASET_TYPES[c.type], nullable=c.nullable) for c in columns])
+    schema = _schema([(c.name, DATASET_KINDS[c.type], c.nullable) for c in columns])
     taken = _Taken(columns, schema, batches)
     reader = RecordBatchReader.from_batches(schema, taken)
     hashed = _written(out, reader, key_value_metadata=dict(metadata), max_row_group_size=DATASET_GROUP_ROWS)
@@ -236,9 +254,7 @@ class _Taken:
         try:
             for rows in self._batches:
                 arrays = [
-                    Array(values, GIVEN_AS.get(column.type, DATASET_TYPES[column.type])).cast(
-                        DATASET_TYPES[column.type]
-                    )
+                    _array(DATASET_KINDS[column.type], values)
                     for column, values in zip(self._columns, zip(*rows, strict=True), strict=True)
                 ]
                 self.count += len(rows)

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.payoff import OptionLeg, Payoff, combination, payoff, payoffs
+from analytics.payoff import payoffs
+from tests.support.one_payoff import OptionLeg, Payoff, combination, payoff
 
 Legs = list[OptionLeg]
 STRIKES = st.integers(2, 40).map(lambda n: n * 2.5)

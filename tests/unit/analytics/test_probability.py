@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.payoff import OptionLeg, combination, payoffs
+from analytics.payoff import payoffs
 from analytics.probability import Lognormal, mean_payoffs, probability_below, profit_probability
+from tests.support.one_payoff import OptionLeg, combination
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 LEGS = st.lists(

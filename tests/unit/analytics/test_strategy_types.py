@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from analytics.payoff import OptionLeg, payoff
 from analytics.strategy_types import MARGIN_RULES, MOST_LEGS, STRATEGY_TYPES, VIEWS, StrategyType
+from tests.support.one_payoff import OptionLeg, payoff
 
 WITHIN_ONE_EXPIRY = [each for each in STRATEGY_TYPES if not each.spans_expiries]
 SPREAD = 10.0  # between neighbouring strikes

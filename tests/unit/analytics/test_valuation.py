@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from analytics.enumeration import ChainColumns, Enumerated, Selection, enumerated
-from analytics.payoff import OptionLeg, payoff
 from analytics.strategy_types import STRATEGY_TYPES
 from analytics.valuation import ExpiryColumns, Underlying, Valued, valued
+from tests.support.one_payoff import OptionLeg, payoff
 from tests.support.strategy_chains import RATE, SPOT, priced_chain
 
 QUOTED = Underlying(price=SPOT, bid=SPOT - 0.02, ask=SPOT + 0.02)

@@ -14,7 +14,7 @@ from schemas.errors import MalformedPayload
 from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US, SLOT_US
 from schemas.partitions import partition_of
 from schemas.records import Discontinuity, RawBlock
-from schemas.streams import ACTION_STREAM, MACRO_STREAM
+from schemas.streams import ACTION_STREAM, MACRO_STREAM, OPTION_STREAM
 from schemas.topics import RAW_BARS, RAW_QUOTES, RAW_TOPICS, RAW_TRADES, STATE, state_key
 from schemas.wire.codec import MAX_RECORD_BYTES, encode
 from stream_processors import memory, saving
@@ -24,7 +24,14 @@ from stream_processors.saving import Saved, Saving, standing, whole
 from stream_processors.transaction import RawRecord, Transaction, transact
 from stream_processors.versions import Latest, Slots
 from tests.support import stream_values as values
-from tests.support.builders import NINE_THIRTY, a_bar_event, a_block, a_quote_event, a_trade_event
+from tests.support.builders import (
+    NINE_THIRTY,
+    a_bar_event,
+    a_block,
+    a_quote_event,
+    a_slice_event,
+    a_trade_event,
+)
 
 PARTITION = partition_of("SPY", 4)
 NAMES = [name for name in (f"S{n}" for n in range(200)) if partition_of(name, 4) == PARTITION][:9]
@@ -64,6 +71,8 @@ def an_event(raw_topic: str, random: Random, symbol: str, interval: str, now: in
         return values.an_event(
             ACTION_STREAM, symbol=symbol, event_time=stamp, action_id=str(named), amount=price
         )
+    if raw_topic == OPTION_STREAM.raw_topic:
+        return a_slice_event(symbol=symbol, event_time=stamp, expiry=17_000 + named, underlying_bid=price)
     return values.an_event(
         MACRO_STREAM, symbol=symbol, event_time=stamp, period_start=17_000 + named, value=price
     )

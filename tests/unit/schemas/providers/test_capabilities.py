@@ -11,6 +11,7 @@ ALONE = {
     "quotes": Capabilities(quotes_per_request=3),
     "trades": Capabilities(trades=True),
     "actions": Capabilities(action_symbols_per_request=7),
+    "options": Capabilities(option_chains="ranges"),
     "macro": Capabilities(macro=True),
 }
 
@@ -36,9 +37,16 @@ def test_an_unknown_stream_is_lacking() -> None:
 @pytest.mark.parametrize(
     ("able", "fault"),
     [
-        (Capabilities(), "neither bars nor quotes nor trades, nor actions, nor macro series"),
+        (
+            Capabilities(),
+            "neither bars nor quotes nor trades, nor actions, nor option chains, nor macro series",
+        ),
         (Capabilities(symbols=True), "neither bars"),
         (Capabilities(action_symbols_per_request=1_001), "action_symbols_per_request"),
+        (
+            Capabilities(option_chains="daily"),
+            "option_chains is 'daily'; it is one of '' 'ranges' 'expiries'",
+        ),  # type: ignore[arg-type]
         (Capabilities(action_symbols_per_request=-1, trades=True), "action_symbols_per_request"),
     ],
 )

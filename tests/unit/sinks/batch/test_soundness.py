@@ -13,6 +13,7 @@ from schemas.streams import (
     ACTION_STREAM,
     BAR_STREAM,
     MACRO_STREAM,
+    OPTION_STREAM,
     QUOTE_STREAM,
     STREAMS,
     TRADE_STREAM,
@@ -23,7 +24,16 @@ from schemas.wire.codec import decode, encode
 from sinks.batch.batch import Batch, assemble
 from sinks.batch.soundness import END_US, FIRST_US, MAX_KEY_BYTES, MAX_RAW_OFFSET, MAX_TEXT_BYTES, unsound
 from sinks.columns.avro import read_columns
-from tests.support.builders import a_bar, a_quote, a_trade, an_action, an_evidence, an_observation
+from tests.support.builders import (
+    a_bar,
+    a_leg,
+    a_quote,
+    a_slice,
+    a_trade,
+    an_action,
+    an_evidence,
+    an_observation,
+)
 from tests.support.received import Message, a_part, home
 
 MAKE = {
@@ -32,6 +42,7 @@ MAKE = {
     TRADE_STREAM: a_trade,
     ACTION_STREAM: an_action,
     MACRO_STREAM: an_observation,
+    OPTION_STREAM: a_slice,
 }
 NO_UTF8 = b"\xff\xfe"
 
@@ -71,6 +82,17 @@ def problems(stream: Stream, *records: Any, instead: dict[bytes, bytes] | None =
         ),
         (MACRO_STREAM, {"vintage_end": 84_006}, "vintage_end is outside"),
         (TRADE_STREAM, {"price": float("inf")}, "price is not a finite number; drop or correct it"),
+        (OPTION_STREAM, {"legs": [a_leg(), a_leg(bid=float("nan"))]}, "legs.bid is not a finite number"),
+        (
+            OPTION_STREAM,
+            {"legs": [a_leg(quote_time=END_US)]},
+            "legs.quote_time is out of range; times are µs",
+        ),
+        (
+            OPTION_STREAM,
+            {"legs": [a_leg(oi_date=84_006)]},
+            "legs.oi_date is out of range; days count from 1970",
+        ),
     ],
 )
 def test_what_no_table_takes_is_named_with_its_remedy(

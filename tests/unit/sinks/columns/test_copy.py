@@ -14,8 +14,9 @@ from schemas.streams import StreamId
 from schemas.topics import BARS, QUOTES, TRADES
 from schemas.wire.codec import decode_value, encode
 from sinks.columns.avro import Columns, read_columns
-from sinks.columns.copy import HEADER, POSTGRES_EPOCH_US, TRAILER, encode_rows
-from sinks.columns.tables import TABLES, CopyColumn, with_stored
+from sinks.columns.copy import HEADER, TRAILER, encode_rows
+from sinks.columns.copy_columns import POSTGRES_EPOCH_US, CopyColumn
+from sinks.columns.tables import TABLES, with_stored
 from tests.support.builders import a_bar, a_trade
 from tests.support.record_strategies import RECORDS
 from tests.support.stored_rows import stored_row

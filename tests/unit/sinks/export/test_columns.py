@@ -8,13 +8,14 @@ from io import StringIO
 
 import pytest
 
+from schemas.deriving import lists
 from schemas.errors import MalformedPayload
-from schemas.streams import STREAMS, Stream
+from schemas.streams import OPTION_STREAM, STREAMS, Stream
 from schemas.topics import BARS, RAW_BARS, TRADES
 from schemas.wire.codec import encode
 from schemas.wire.framing import StreamedRecord
 from sinks.export.columns import RAW_COLUMNS, columns_of, csv_text, row_maker
-from tests.support.builders import NINE_THIRTY, a_bar, a_trade
+from tests.support.builders import NINE_THIRTY, a_bar, a_leg, a_slice, a_trade
 
 
 def streamed(topic: str, value: bytes) -> StreamedRecord:
@@ -24,10 +25,38 @@ def streamed(topic: str, value: bytes) -> StreamedRecord:
 
 @pytest.mark.parametrize("stream", STREAMS, ids=lambda stream: stream.name)
 def test_a_file_of_a_stream_has_every_declared_field(stream: Stream) -> None:
-    """Under its own name, none twice."""
+    """Under its own name, none twice; of a list the fields of its members."""
     names = [column.name for column in columns_of(stream.topic)]
 
-    assert sorted(names) == sorted(field.name for field in fields(stream.record))
+    own = {field.name for field in fields(stream.record)} - set(lists(stream))
+    members = {f"leg_{field.name}" for held in lists(stream).values() for field in held}
+    assert sorted(names) == sorted(own | members)
+
+
+def test_a_list_is_one_cell_a_field_of_its_members() -> None:
+    """JSON in CSV, spelt as everything else is; members without a value keep their place."""
+    legs = [a_leg(), a_leg(right="P", bid=None, quote_time=None, oi_date=None)]
+    row = row_maker(OPTION_STREAM.topic)(
+        streamed(OPTION_STREAM.topic, encode(OPTION_STREAM.topic, a_slice(legs=legs)))
+    )
+
+    columns = columns_of(OPTION_STREAM.topic)
+    (cells,) = csv.reader(StringIO(csv_text(columns, [row])))
+    said = dict(zip([column.name for column in columns], cells, strict=True))
+
+    assert said["leg_bid"] == "[1.2, null]"
+    assert said["leg_right"] == '["C", "P"]'
+    assert said["leg_quote_time"] == '["2013-10-07T13:30:00.000000Z", null]'
+    assert said["leg_oi_date"] == '["2013-10-06", null]'
+
+
+@pytest.mark.parametrize(("field", "value"), [("last_time", 2**62), ("oi_date", 2**31 - 1)])
+def test_a_moment_of_no_year_in_a_list_is_told(field: str, value: int) -> None:
+    """As everywhere else."""
+    record = encode(OPTION_STREAM.topic, a_slice(legs=[a_leg(**{field: value})]))
+
+    with pytest.raises(MalformedPayload, match=f"leg_{field} is {value}, which is in no year"):
+        row_maker(OPTION_STREAM.topic)(streamed(OPTION_STREAM.topic, record))
 
 
 def test_kinds_follow_the_declaration() -> None:

@@ -15,9 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from infra.runtime.postgres.session import copy
+from schemas.clocks import date_of
 from schemas.identity import stream_id_of
 from schemas.intervals import DAY_US
 from schemas.records import DeadLetter, Progress
+from schemas.streams import OPTION_STREAM
 from schemas.topics import BARS, DEFAULT_PARTITIONS, PROGRESS, QUOTES, RAW_BARS, TRADES, dead
 from schemas.wire.codec import decode, encode
 from sinks.batch.batch import PartitionRecords, assemble
@@ -29,12 +31,14 @@ from sinks.store.shell.rows import WritePath
 from sinks.store.shell.session import open_connection
 from sinks.store.shell.writer import Store
 from tests.model.guard import new_versions
-from tests.support.builders import NINE_THIRTY, a_bar, a_quote, a_trade, an_evidence
+from tests.support.builders import NINE_THIRTY, a_bar, a_leg, a_quote, a_slice, a_trade, an_evidence
 from tests.support.databases import of_partitions
 from tests.support.received import home
 from tests.support.sink_records import count, query
 from tests.support.sink_writers import WITHIN_S, a_batch, a_minute, a_writer, store
 from tests.support.stored_rows import stored_row
+
+OPTIONS = OPTION_STREAM.topic
 
 
 @pytest.mark.parametrize(
@@ -42,6 +46,18 @@ from tests.support.stored_rows import stored_row
     [
         (BARS, [a_bar(), a_bar(symbol="BRK.B", vwap=1.5, trade_count=7, final=False, index=1)]),
         (QUOTES, [a_quote(), a_quote(symbol="^GSPC", bid=None, delay_s=900, index=1)]),
+        (
+            OPTIONS,
+            [
+                a_slice(),
+                a_slice(
+                    symbol="^SPX",
+                    root="SPXW",
+                    index=1,
+                    legs=[a_leg(quote_time=None), a_leg(strike=1e5, vendor_delta=-0.5)],
+                ),
+            ],
+        ),
         (TRADES, [a_trade(), a_trade(symbol="naïve€", trade_id="t1é", venue="Q", index=1, event_time=-5)]),
     ],
 )
@@ -54,7 +70,9 @@ async def test_our_copy_input_stores_what_asyncpgs_own_does(
     groups = group_streams(columns, table.stream)
     ids = np.array([stream_id_of(name) for name in groups.names])[groups.index]
     columns = with_stored(table, columns, ids)
-    tuples = [tuple(stored_row(table.stream, asdict(record)).values()) for record in records]
+    types = [column.type for column in table.columns]
+    rows = [stored_row(table.stream, asdict(record)).values() for record in records]
+    tuples = [tuple(map(_as_asyncpg_takes_it, types, row)) for row in rows]
     async with open_connection(database) as connection:
         moments = [record.event_time for record in records]
         await connection.execute("SELECT make_partitions($1, $2::timestamptz[])", table.name, moments)
@@ -67,6 +85,15 @@ async def test_our_copy_input_stores_what_asyncpgs_own_does(
         assert not await connection.fetch(
             f"(TABLE {table.name} EXCEPT TABLE theirs) UNION ALL (TABLE theirs EXCEPT TABLE {table.name})"
         )
+
+
+def _as_asyncpg_takes_it(kind: str, value: Any) -> Any:
+    """Return a value of a column: days as dates, letters as bytes."""
+    if kind.endswith("[]"):
+        return [_as_asyncpg_takes_it(kind.removesuffix("[]"), each) for each in value]
+    if value is None or kind not in ("date", "char"):
+        return value
+    return date_of(value) if kind == "date" else value.encode()
 
 
 @pytest.mark.parametrize("cuts", [(4,), (1, 1, 1, 1), (2, 2)], ids=["one batch", "one by one", "two by two"])

@@ -305,6 +305,10 @@ VALUES = {
     "bool": True,
     "timestamptz": NOON_US,
     "date": 16_230,
+    "float8[]": [1.5, None],
+    "timestamptz[]": [NOON_US],
+    "date[]": [],
+    "char[]": ["C", "P"],
 }
 
 

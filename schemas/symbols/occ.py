@@ -29,7 +29,7 @@ YEARS_AHEAD = 12
 """A name of two digits for the year means the 2000s, and nothing is listed for longer than this."""
 STANDARD_MULTIPLIER = 100
 
-_ROOT = re.compile(r"[A-Z][A-Z0-9]{0,5}")
+ROOT = re.compile(r"[A-Z][A-Z0-9]{0,5}")
 _DOTTED = re.compile(r"(?P<root>.*?)(?P<day>[0-9]{6})(?P<right>.)(?P<strike>[0-9]+(?:\.[0-9]+)?)")
 
 
@@ -65,7 +65,7 @@ def parse_contract(text: str, *, today: date) -> OptionContract:
         root, day, right, strike = name[:-TAIL_CHARS].strip(), tail[:6], tail[6], tail[7:]
         if not _is_digits(strike):
             raise InvalidContract(text, part="strike", remedy="8 digits, thousandths of a dollar")
-    if not _ROOT.fullmatch(root):
+    if not ROOT.fullmatch(root):
         raise InvalidContract(
             text, part="root", remedy="a letter, and up to five letters or digits behind it"
         )

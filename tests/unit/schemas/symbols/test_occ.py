@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.occ import OptionContract, Spelling, parse_contract, root_terms, spelled
 from schemas.errors import InvalidContract, InvalidRecord
+from schemas.symbols.occ import OptionContract, Spelling, parse_contract, root_terms, spelled
 
 TODAY = date(2026, 11, 29)
 SPELLINGS: tuple[Spelling, ...] = ("compact", "occ21", "polygon", "dxfeed")
