@@ -14,6 +14,7 @@ from producers.vendors.answers import (
     ActionsRequest,
     Answer,
     BarsRequest,
+    ChainRequest,
     Frame,
     ListingPage,
     MacroRequest,
@@ -32,8 +33,18 @@ from producers.vendors.bar_rows import (
     session_hours,
 )
 from producers.vendors.bar_slots import widened
+from producers.vendors.option_rows import (
+    ChainOrigin,
+    ChainPage,
+    LegRow,
+    UnderlyingQuote,
+    chain_origin,
+    leg_rows,
+)
+from producers.vendors.option_slices import chain_events
 from producers.vendors.payloads import VendorModel, Whole, checked_us, first_fault
 from producers.vendors.refusals import meaning
+from producers.vendors.shell.chains import chain_of_pages
 from producers.vendors.shell.contract import broken_promises
 from producers.vendors.shell.provider import Frames, Opening, Provider, TradeSocket, VendorApi
 from producers.vendors.shell.requests import (
@@ -93,6 +104,9 @@ __all__ = [
     "BarRow",
     "BarsRequest",
     "Capabilities",
+    "ChainOrigin",
+    "ChainPage",
+    "ChainRequest",
     "Event",
     "Frame",
     "Frames",
@@ -100,6 +114,7 @@ __all__ = [
     "HttpAnswer",
     "Instrument",
     "InvalidRecord",
+    "LegRow",
     "Limits",
     "ListingPage",
     "MacroRequest",
@@ -130,6 +145,7 @@ __all__ = [
     "SubscriptionKind",
     "TradeSocket",
     "TransientError",
+    "UnderlyingQuote",
     "UnknownSymbol",
     "VendorApi",
     "VendorHttp",
@@ -148,9 +164,13 @@ __all__ = [
     "bar_rows",
     "bars_answered",
     "broken_promises",
+    "chain_events",
+    "chain_of_pages",
+    "chain_origin",
     "checked_us",
     "first_fault",
     "frame_hash",
+    "leg_rows",
     "meaning",
     "quote_values",
     "rejected",

@@ -6,9 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from itertools import chain
 
-from producers.plan.tasks import ActionsTask, BarsTask, MacroTask, PolledTask, QuotesTask, TradesTask
+from producers.plan.tasks import (
+    ActionsTask,
+    BarsTask,
+    MacroTask,
+    OptionsTask,
+    PolledTask,
+    QuotesTask,
+    TradesTask,
+)
 from schemas.configuration.model import Configuration
-from schemas.configuration.streams import Provider, Streams, cadence_us, overlap_us
+from schemas.configuration.streams import Provider, Streams
+from schemas.configuration.tiers import cadence_us, overlap_us
 from schemas.intervals import SECOND_US
 from schemas.providers.capabilities import Capabilities
 from schemas.streams import (
@@ -31,6 +40,7 @@ class PollPlan:
     trades: Sequence[TradesTask] = field(default=())
     actions: Sequence[ActionsTask] = ()
     macro: Sequence[MacroTask] = ()
+    options: Sequence[OptionsTask] = ()
 
     @property
     def providers(self) -> list[Provider]:
@@ -68,6 +78,7 @@ class PollPlan:
         yield from self.quotes
         yield from self.actions
         yield from self.macro
+        yield from self.options
 
     def polled_streams(self) -> Iterator[StreamId]:
         """Yield the series that are polled."""
@@ -112,6 +123,7 @@ def plan_of(
         else [],
         actions=_actions(configuration, usable, members),
         macro=_macro(configuration, usable),
+        options=_options(configuration, usable, members),
     )
 
 
@@ -200,6 +212,32 @@ def _macro(configuration: Configuration, usable: Mapping[str, Capabilities]) -> 
         )
         for key in configuration.streams.series
         if key.provider in usable
+    ]
+
+
+def _options(
+    configuration: Configuration, usable: Mapping[str, Capabilities], members: Sequence[Member]
+) -> list[OptionsTask]:
+    """Return one task per provider and underlying."""
+    options = configuration.streams.options
+    if options is None:
+        return []
+    return [
+        OptionsTask(
+            provider=provider,
+            symbol=member.symbol,
+            every_us=int(configuration.tiers.options_every_s(member.tier, options.every_s) * SECOND_US),
+            near_days=options.near_days,
+            far_every_us=int(options.far_every_s * SECOND_US),
+            is_by_expiry=usable[provider].option_chains == "expiries",
+            max_expiries=options.max_expiries,
+            moneyness=options.moneyness,
+            tier=member.tier,
+        )
+        for provider in options.providers
+        if provider in usable and not usable[provider].lacking("options")
+        for member in members
+        if "options" in member.streams
     ]
 
 

@@ -11,6 +11,7 @@ from schemas.streams import (
     ACTION_STREAM,
     BAR_STREAM,
     MACRO_STREAM,
+    OPTION_STREAM,
     QUOTE_STREAM,
     TRADE_STREAM,
     Stream,
@@ -155,5 +156,43 @@ class MacroTask:
         return (StreamId(MACRO_STREAM.name, "", self.provider, self.series),)
 
 
-PolledTask = BarsTask | QuotesTask | ActionsTask | MacroTask
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionsTask:
+    """Poll the option chain of one underlying: expiries of the coming days every time, all of them more seldom; times in µs.
+
+    `is_by_expiry`: the provider is asked for one expiry at a time. Strikes lie within `moneyness` times the underlying's price.
+    """
+
+    provider: Provider
+    symbol: str
+    every_us: int
+    near_days: int
+    far_every_us: int
+    is_by_expiry: bool
+    max_expiries: int | None = None
+    moneyness: tuple[float, float] | None = None
+    tier: Tier = "T1"
+
+    @property
+    def capability(self) -> str:
+        """Return what the task needs a provider for."""
+        return OPTION_STREAM.name
+
+    @property
+    def routed_as(self) -> str:
+        """Return by which name its provider is chosen."""
+        return self.capability
+
+    @property
+    def poll_keys(self) -> Sequence[PollKey]:
+        """Return what is polled, whoever is asked."""
+        return ((self.capability, self.symbol),)
+
+    @property
+    def streams(self) -> Sequence[StreamId]:
+        """Return the series of the provider that is polled."""
+        return (StreamId(OPTION_STREAM.name, "", self.provider, self.symbol),)
+
+
+PolledTask = BarsTask | QuotesTask | ActionsTask | MacroTask | OptionsTask
 """A task that is asked for again and again."""

@@ -50,6 +50,7 @@ def nameable(
         quotes=[task for task in quotes if task.symbols],
         trades=[task for task in trades if task.symbols],
         actions=[task for task in actions if task.symbols],
+        options=[task for task in plan.options if kept(task.provider, (task.symbol,))],
         macro=plan.macro,  # a series has the name its source gave it, whatever the day
     )
     return smaller, sorted(left_out)
@@ -92,4 +93,5 @@ def owned_part(plan: PollPlan, owned: frozenset[int], partitions: int) -> PollPl
         trades=[task for task in trades if task.symbols],
         actions=[task for task in actions if task.symbols],
         macro=[task for task in plan.macro if kept((task.series,))],
+        options=[task for task in plan.options if kept((task.symbol,))],
     )

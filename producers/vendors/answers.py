@@ -80,6 +80,20 @@ class ActionsRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChainRequest:
+    """Slices of the option chain of `symbol` whose expiry, as the contracts' names say it, is of [first, last].
+
+    `strikes`, lowest and highest in dollars, leaves the others out where the vendor can filter; slices are partial then.
+    """
+
+    symbol: str
+    first: Day
+    last: Day
+    strikes: tuple[float, float] | None = None
+    purpose: Purpose = "live"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MacroRequest:
     """Observations of the macro series called `series`, such as FRED:GDPC1, and all that was said of them.
 

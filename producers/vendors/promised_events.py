@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from producers.raw.blocks import encoded
 from producers.vendors.answers import Response
+from schemas.chain_slices import MAX_LEGS
 from schemas.deriving import event_fields, prices
 from schemas.errors import MarketDataError
 from schemas.records import Event, RawBlock
@@ -17,6 +18,8 @@ def bad_events(response: Response) -> list[str]:
     if not events:
         return ["it holds no events, so nothing is proven by it"]
     said = set(events[0])
+    if "legs" in said and (broken := _bad_slices(events)):
+        return broken
     stream = next((s for s in STREAMS if {field.name for field in event_fields(s)} == said), None)
     if stream is None:
         return [f"an event has the fields of no stream: {' '.join(sorted(said))}"]
@@ -40,6 +43,18 @@ def bad_events(response: Response) -> list[str]:
     }
     broken = [f"{name} is 0, which says that there is none" for name in sorted(zeros)]
     return [*broken, *(_bad_bars(events) if stream is BAR_STREAM else [])]
+
+
+def _bad_slices(events: list[Event]) -> list[str]:
+    names = [(event["symbol"], event["root"], event["expiry"]) for event in events]
+    broken = ["two slices are of one root and expiry"] if len(set(names)) != len(names) else []
+    for event in events:
+        legs = [(leg["strike"], leg["right"]) for leg in event["legs"]]
+        if legs != sorted(set(legs)):
+            broken.append("legs are not by strike, calls first, each once")
+        if not 0 < len(legs) <= MAX_LEGS:
+            broken.append(f"a slice has {len(legs)} legs; it has 1 to {MAX_LEGS}")
+    return sorted(set(broken))
 
 
 def _bad_bars(events: list[Event]) -> list[str]:

@@ -102,8 +102,8 @@ def a_router(
     routing: Routing | None = None,
     symbols: Sequence[str] = ("SPY",),
 ) -> Router:
-    """Return a router that routes quotes and bars of `symbols` among `providers`, the first one preferred."""
-    names = ("quotes", "bars:1m")
+    """Return a router that routes quotes, bars and option chains of `symbols` among `providers`, the first one preferred."""
+    names = ("quotes", "bars:1m", "options")
     router = Router(
         budgets=lambda _: {}, market=Market(clock=clock or FixedClock(1_000)), deadline_s=10.0, now_s=now_s
     )

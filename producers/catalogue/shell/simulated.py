@@ -17,13 +17,16 @@ from schemas.configuration.model import (
     SymbolEntry,
     TradesStream,
 )
-from schemas.configuration.streams import ActionsStream, MacroStream
+from schemas.configuration.streams import ActionsStream, MacroStream, OptionsStream
 from schemas.errors import ProviderUnavailable
 from schemas.streams import StreamName
 
 REQUEST_DEADLINE_S = 5.0
 # Yahoo tells of actions beside daily bars, and those of decades take the simulator many seconds to make up.
 ACTION_PROVIDERS = ("polygon", "alpaca")
+OPTION_PROVIDERS = ("polygon", "alpaca")
+# A chain has as many contracts as a market has symbols: a few show all there is to see.
+OPTION_SYMBOLS = 2
 
 
 class _Document(BaseModel):
@@ -34,6 +37,7 @@ class _Symbol(_Document):
     symbol: str
     synthetic: bool
     streams: tuple[StreamName, ...]
+    options: bool = False
 
 
 class _Symbols(_Document):
@@ -70,15 +74,18 @@ async def ask_simulator(session: aiohttp.ClientSession, base_url: str) -> Simula
         clock = _Clock.model_validate(await _document(session, f"{base_url}/simulator/clock"))
         offered = _Symbols.model_validate(await _document(session, f"{base_url}/simulator/symbols")).symbols
         series = _AllSeries.model_validate(await _document(session, f"{base_url}/simulator/series")).series
+        chains = [entry.symbol for entry in offered if entry.options][:OPTION_SYMBOLS]
         configuration = Configuration(
             symbols=tuple(
-                SymbolEntry(symbol=entry.symbol, streams=_with_actions(entry.streams)) for entry in offered
+                SymbolEntry(symbol=entry.symbol, streams=_streams_of(entry, has_chain=entry.symbol in chains))
+                for entry in offered
             ),
             streams=Streams(
                 bars=BarsStream(providers=("yahoo", "finnhub")),
                 quotes=QuotesStream(providers=("yahoo", "finnhub")),
                 trades=TradesStream(provider="finnhub"),
                 actions=ActionsStream(providers=ACTION_PROVIDERS),
+                options=OptionsStream(providers=OPTION_PROVIDERS) if chains else None,
                 macro=MacroStream(keys=tuple(entry.key for entry in series)) if series else None,
             ),
         )
@@ -93,9 +100,12 @@ async def ask_simulator(session: aiohttp.ClientSession, base_url: str) -> Simula
     )
 
 
-def _with_actions(streams: tuple[StreamName, ...]) -> tuple[StreamName, ...]:
+def _streams_of(entry: _Symbol, *, has_chain: bool) -> tuple[StreamName, ...]:
     """Return the streams of a symbol: whoever gives its bars tells its actions, of which there may be none."""
-    return (*streams, "actions") if "bars" in streams and "actions" not in streams else streams
+    streams = entry.streams
+    if "bars" in streams and "actions" not in streams:
+        streams = (*streams, "actions")
+    return (*streams, "options") if has_chain else streams
 
 
 async def _document(session: aiohttp.ClientSession, url: str) -> Any:

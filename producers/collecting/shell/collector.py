@@ -191,7 +191,7 @@ class Collection:
         # From here on nothing can be refused, and nothing waits but for the broker.
         self._route(plan, configuration, calendars, vendors)
         raw, now = self._around.raw, self._market.now_us()
-        await tell_missed(plan, new, cursors, raw=raw, router=self.router, now=now)
+        await tell_missed(plan, new, cursors, raw=raw, router=self.router, calendars=calendars, now=now)
         self.configuration, self.vendors = configuration, vendors
         self._plan, self._calendars = plan, calendars
         self._known = frozenset(

@@ -17,17 +17,21 @@ from infra.runtime.postgres.pool import connection, pool
 from infra.runtime.threads import in_daemon_thread
 from producers.catalogue.shell.simulated import SimulatedVendors, ask_simulator
 from producers.plan.plan import PollPlan
+from producers.plan.tasks import OptionsTask
+from producers.polling.chains import next_chain_due
+from producers.polling.shell.present_poll import LATE_CADENCES
 from producers.raw.blocks import blank_block, place
 from producers.raw.missed import since_stop, while_elsewhere
 from producers.raw.shell.topics import RawTopics
 from producers.raw.watched import WatchedStreams
 from producers.routing.choice import resume_position
 from producers.routing.shell.router import Router
+from schemas.calendar.sessions import Calendar
 from schemas.clocks import EventTime, MarketTime
 from schemas.errors import BrokerUnavailable, ProviderUnavailable, StoreUnavailable
 from schemas.identity import stream_id_of
 from schemas.records import Discontinuity
-from schemas.streams import BAR_STREAM, QUOTE_STREAM, StreamId
+from schemas.streams import BAR_STREAM, OPTION_STREAM, QUOTE_STREAM, StreamId
 
 START = "start"  # endpoint of the blocks that only say what was missed
 
@@ -117,6 +121,7 @@ async def tell_missed(
     *,
     raw: RawTopics,
     router: Router,
+    calendars: Mapping[str, Calendar],
     now: MarketTime,
 ) -> None:
     """Publish, before anything else, what new polled streams missed until market time `now`; a socket tells when it is open.
@@ -139,6 +144,30 @@ async def tell_missed(
             holes = [*left_out, *since_stop(streams, watched, now)]
             await raw.publish(polled.raw_topic, place(blank, [], raw.partitions, holes))
             raw.watched.note(watched, now)  # what is told is not missed twice
+    for chain in plan.options:
+        if new.issuperset(chain.streams) and router.chosen(chain.capability, chain.symbol) == chain.provider:
+            await _tell_missed_chain(chain, cursors, raw, calendars[chain.symbol], now)
+
+
+async def _tell_missed_chain(
+    task: OptionsTask,
+    cursors: Mapping[StreamId, EventTime],
+    raw: RawTopics,
+    calendar: Calendar,
+    now: MarketTime,
+) -> None:
+    """Publish what was missed of an option chain: what polls would have been late for, had they failed, and nothing of a shorter stop."""
+    watched = raw.watched.since(task.streams, cursors)
+    holes = []
+    for hole in since_stop(watched, watched, now):
+        begun = MarketTime(hole.from_time or now)
+        due = next_chain_due(begun, calendar, every_us=task.every_us, phase_us=0)
+        if now > due + LATE_CADENCES * task.every_us:
+            holes.append(hole)
+    if holes:
+        blank = blank_block(task.provider, START, wall_us())
+        await raw.publish(OPTION_STREAM.raw_topic, place(blank, [], raw.partitions, holes))
+        raw.watched.note(watched, now)  # what is told is not missed twice
 
 
 def _left_out(

@@ -10,11 +10,12 @@ from typing import cast
 from infra.runtime.clock import Market
 from producers.catalogue.shell.opening import Vendors
 from producers.plan.plan import PollPlan
-from producers.plan.tasks import ActionsTask, BarsTask, MacroTask, PolledTask, QuotesTask
+from producers.plan.tasks import ActionsTask, BarsTask, MacroTask, OptionsTask, PolledTask, QuotesTask
 from producers.polling.schedule import first_position, phase_of
 from producers.polling.shell.attempts import Poll
 from producers.polling.shell.bars_poll import BarsPoll, Coverage
 from producers.polling.shell.entries_poll import ActionsPoll, MacroPoll
+from producers.polling.shell.options_poll import OptionsPoll
 from producers.polling.shell.quotes_poll import QuotesPoll
 from producers.polling.slots import Duty, slot_of
 from producers.polling.timeliness import CadenceGroup, PlannedCadence
@@ -106,6 +107,7 @@ class Polls:
             (plan.bars, self._bars_poll),
             (plan.actions, self._actions_poll),
             (plan.macro, self._macro_poll),
+            (plan.options, self._options_poll),
         )
         for tasks, make in makers:
             own = [task for task in tasks if task.provider == provider]
@@ -178,6 +180,17 @@ class Polls:
         self._recall(poll)
         return poll
 
+    def _options_poll(
+        self, old: Poll | None, task: OptionsTask, assignment: Assignment, phase_us: int
+    ) -> OptionsPoll:
+        source, calendar = assignment.vendors.apis[task.provider], assignment.calendars[task.symbol]
+        if isinstance(old, OptionsPoll):
+            old.exchange(task, source, calendar, phase_us)
+            return old
+        return OptionsPoll(
+            task, source, self.raw, market=assignment.market, calendar=calendar, phase_us=phase_us
+        )
+
     def _recall(self, poll: ActionsPoll | MacroPoll) -> None:
         """Mark the slots in which entries were asked for last: results of jobs go back an hour, their cadence is longer."""
         for symbol in poll.symbols:
@@ -204,7 +217,7 @@ class Polls:
 
 def _key_of(task: PolledTask) -> Hashable:
     symbols = tuple(symbol for _, symbol in task.poll_keys)
-    is_of_one = isinstance(task, BarsTask | MacroTask)
+    is_of_one = isinstance(task, BarsTask | MacroTask | OptionsTask)
     return task.capability, symbols[0] if is_of_one else symbols
 
 

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from infra.runtime.clock import Market
 from producers.http.shell.waiting import timed
 from producers.plan.tasks import QuotesTask
 from producers.polling.schedule import next_due
-from producers.polling.shell.polls import Polled, TaskPoll
+from producers.polling.shell.polls import Polled
+from producers.polling.shell.present_poll import PresentPoll
 from producers.raw.blocks import blank_block, place
-from producers.raw.missed import NOT_OFFERED, cause_of, since_failure
+from producers.raw.missed import NOT_OFFERED, cause_of
 from producers.raw.shell.topics import RawTopics
 from producers.routing.evidence import AnswerEvidence, quotes_evidence
 from producers.vendors.answers import Response
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import MarketTime
 from schemas.errors import MarketDataError
-from schemas.records import Discontinuity, Event
-from schemas.streams import QUOTE_STREAM, StreamId
+from schemas.records import Event
+from schemas.streams import QUOTE_STREAM
 from schemas.topics import RAW_QUOTES
-
-# So many more may pass after the one due, before polls that failed are told: three between two answers.
-LATE_CADENCES = 2
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +34,11 @@ class QuotesSource(Protocol):
         """Return the quotes of some symbols."""
 
 
-class QuotesPoll(TaskPoll[QuotesTask]):
+class QuotesPoll(PresentPoll[QuotesTask]):
     """Quotes of some symbols, asked for in one request."""
 
+    stream = QUOTE_STREAM
     topic = RAW_QUOTES
-    is_behind = False  # the present is all there is
 
     def __init__(
         self,
@@ -66,7 +64,7 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         self, task: QuotesTask, source: QuotesSource, calendars: Sequence[Calendar], phase_us: int
     ) -> None:
         """Go on by another cadence, source or calendars for the same symbols."""
-        self._task, self._source, self._calendars, self.phase_us = task, source, calendars, phase_us
+        self._task, self._source, self.calendars, self.phase_us = task, source, calendars, phase_us
 
     async def poll(self, symbols: Sequence[str], *, probed: Sequence[str] = (), job_id: str = "") -> Polled:
         """Fetch `symbols`, some of this task's, and publish what changed; raises the vendor's errors.
@@ -104,29 +102,9 @@ class QuotesPoll(TaskPoll[QuotesTask]):
         _, evidence = await self._ask(symbols)
         return Polled(due_us=self.next_due(), evidence=evidence)
 
-    def next_due(self) -> MarketTime:
-        """Return the market time of the next poll."""
-        return self._due_after(self._market.now_us())
-
     def _due_after(self, moment: MarketTime) -> MarketTime:
         every_us, phase_us = self._task.every_us, self.phase_us
-        return min(next_due(moment, each, every_us=every_us, phase_us=phase_us) for each in self._calendars)
-
-    def _missed(self, served: Sequence[StreamId], now: MarketTime) -> list[Discontinuity]:
-        """Return what polls that failed before have cost of streams that are served again."""
-        if not self._market.paced:
-            return []  # time stands: nothing is late
-        return since_failure(self._raw.watched.interrupted(served), now, self._late_after)
-
-    async def _not_watched(self, symbols: Iterable[str], cause: str, now: MarketTime) -> None:
-        await self._unanswered(self._streams(symbols), cause, now, self._late_after, self._calendars)
-
-    def _late_after(self, watched: MarketTime) -> int:
-        """Return from when on (µs) a poll after one at a moment was late."""
-        return self._due_after(watched) + LATE_CADENCES * self._task.every_us
-
-    def _streams(self, symbols: Iterable[str]) -> list[StreamId]:
-        return [StreamId(QUOTE_STREAM.name, "", self.provider, symbol) for symbol in symbols]
+        return min(next_due(moment, each, every_us=every_us, phase_us=phase_us) for each in self.calendars)
 
     async def _ask(self, symbols: Sequence[str]) -> tuple[Response, AnswerEvidence]:
         response, latency_s = await timed(self._source.quotes(symbols))

@@ -13,7 +13,7 @@ from producers.vendors.answers import ListingPage, VendorListing
 from producers.vendors.bar_rows import BarPage, BarRow, bar_rows
 from producers.vendors.payloads import VendorModel, first_fault, rfc3339_us
 from producers.vendors.refusals import meaning
-from schemas.errors import MalformedPayload, MarketDataError, UnknownSymbol
+from schemas.errors import MalformedPayload, MarketDataError, ProviderUnentitled, UnknownSymbol
 from schemas.providers.alpaca import FACTS
 
 CURRENCY = "USD"
@@ -52,6 +52,17 @@ class BarsPage:
     parts: Mapping[str, BarPage | BrokenPart]
     following: str = ""
     delay_s: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FeedBehind:
+    """Nothing of what is asked for is old enough for a plan that is `late_s` behind."""
+
+    late_s: int
+
+
+class FeedNotIncluded(ProviderUnentitled):
+    """The plan lacks the newest data and has the same with a delay."""
 
 
 ASSETS = TypeAdapter(list[_Asset])

@@ -20,7 +20,14 @@ from pydantic import SecretStr
 from producers.budget.windows import Purpose
 from producers.http.shell.addresses import AddressPolicy
 from producers.http.shell.client import HttpAnswer, VendorHttp, vendor_session
-from producers.vendors.answers import ActionsRequest, BarsRequest, MacroRequest, PollWindow, Response
+from producers.vendors.answers import (
+    ActionsRequest,
+    BarsRequest,
+    ChainRequest,
+    MacroRequest,
+    PollWindow,
+    Response,
+)
 from producers.vendors.promised_events import bad_events
 from producers.vendors.shell.provider import Opening, Provider, TradeSocket, VendorApi
 from schemas.calendar.sessions import calendar_of
@@ -39,6 +46,8 @@ START = EventTime(1_381_152_600_000_000)  # 2013-10-07 09:30 in New York
 WINDOW = PollWindow(start=START, end=EventTime(START + HOUR_US))
 DAY = Day(START // DAY_US)
 DEADLINE_S = 0.5
+ASKED = ("bars", "bars_of", "actions", "option_chain", "option_expiries", "quotes", "macro")
+ALWAYS_LIVE = ("quotes", "option_expiries")  # their requests have no purpose
 RETRY_AFTER_S = 7
 
 
@@ -107,7 +116,7 @@ async def _under(provider: Provider, misdeed: Misdeed) -> list[str]:
         )
 
     broken = []
-    for name in ("bars", "bars_of", "actions", "quotes", "macro"):
+    for name in ASKED:
         async with _opening_on(provider, answer) as opening:
             try:
                 api = provider.open(opening)
@@ -117,7 +126,7 @@ async def _under(provider: Provider, misdeed: Misdeed) -> list[str]:
             call = _calls(provider, api).get(name)
             if call is not None:
                 broken += [f"{name} {fault}" for fault in await _judged(call, misdeed)]
-                if name != "quotes" and "backfill" not in purposes:
+                if name not in ALWAYS_LIVE and "backfill" not in purposes:
                     broken.append(f"{name} of a backfill are asked for as if they were live: pass purpose on")
     if any(request.path.endswith("/elsewhere") for request in asked):
         broken.append("a redirect was followed")
@@ -156,6 +165,11 @@ def _calls(provider: Provider, api: VendorApi) -> dict[str, Callable[[], Awaitab
     if capabilities.action_symbols_per_request:
         actions = ActionsRequest(symbols=[symbol], first=DAY, last=DAY, purpose="backfill")
         calls["actions"] = lambda: api.actions(actions)
+    if capabilities.option_chains:
+        chain = ChainRequest(symbol=symbol, first=DAY, last=DAY, purpose="backfill")
+        calls["option_chain"] = lambda: api.option_chain(chain)
+    if capabilities.option_chains == "expiries":
+        calls["option_expiries"] = lambda: api.option_expiries(symbol)
     if capabilities.quotes_per_request:
         calls["quotes"] = lambda: api.quotes([symbol])
     return calls

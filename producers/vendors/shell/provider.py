@@ -20,11 +20,13 @@ from producers.http.shell.client import VendorHttp
 from producers.vendors.answers import (
     ActionsRequest,
     BarsRequest,
+    ChainRequest,
     Frame,
     MacroRequest,
     Response,
     VendorListing,
 )
+from schemas.clocks import Day
 from schemas.errors import MarketDataError, ProviderUnentitled
 from schemas.providers.facts import ProviderFacts
 
@@ -117,6 +119,25 @@ class VendorApi:
         """
         raise ProviderUnentitled(
             f"{self.provider} has no corporate actions; take another provider for {asked.symbols[0]}"
+        )
+
+    async def option_chain(self, asked: ChainRequest) -> Response:
+        """Return the slices of an option chain whose expiry was asked for, by expiry and root.
+
+        Pages make one response, and one that fails raises: no slice of half a chain goes out. Raises NoData where the
+        symbol has no such options.
+        """
+        raise ProviderUnentitled(
+            f"{self.provider} has no option chains; take another provider for {asked.symbol}"
+        )
+
+    async def option_expiries(self, symbol: str) -> Sequence[Day]:
+        """Return the days on which listed options of a symbol expire, ascending; only who gives a chain by expiries needs it.
+
+        Raises NoData where the symbol has no options.
+        """
+        raise ProviderUnentitled(
+            f"{self.provider} has no list of expiries; ask for the option chain of {symbol} by its range"
         )
 
     async def macro(self, asked: MacroRequest) -> Response:

@@ -139,7 +139,7 @@ def _chart_result(payload: bytes, symbol: str) -> _Result:
     except ValidationError as error:
         raise MalformedPayload(f"yahoo chart: {first_fault(error)}") from error
     if chart is not None and chart.error is not None:
-        raise _refusal(f"{chart.error.code}: {chart.error.description}", symbol, status=200)
+        raise said_no(f"{chart.error.code}: {chart.error.description}", symbol, status=200)
     if chart is None or not chart.result:
         raise NoData(f"yahoo answered nothing about {symbol}")
     return chart.result[0]
@@ -229,10 +229,11 @@ def refusal(status: int, payload: bytes, symbol: str) -> MarketDataError:
         chart = None
     error = chart.error if chart is not None else None
     words = f"{error.code}: {error.description}" if error is not None else ""
-    return _refusal(words, symbol, status=status)
+    return said_no(words, symbol, status=status)
 
 
-def _refusal(words: str, symbol: str, *, status: int) -> MarketDataError:
+def said_no(words: str, symbol: str, *, status: int) -> MarketDataError:
+    """Return what an error in these words means, of an answer with a status."""
     said = words.lower()
     if any(phrase in said for phrase in TOO_OLD):
         return HistoryEnded(f"yahoo keeps nothing of {symbol} of so long ago: {words[:160]}")

@@ -81,14 +81,10 @@ def parse_quotes(payload: bytes, *, asked: Mapping[str, str]) -> Answer:
         name = entry.get("symbol") if isinstance(entry, dict) else None
         symbol = asked_symbol(name, asked) if isinstance(name, str) else ""
         try:
-            quote = _Quote.model_validate(entry)
-            event = _quote_event(symbol, quote) if symbol and quote.quote_type != "NONE" else None
+            event = quote_of(symbol, entry)
             if event is not None:
                 events[symbol] = event
-        except ValidationError as error:
-            fault = MalformedPayload(f"yahoo quote: {first_fault(error)}")
-            refused.append(rejected(symbol, fault, entry))
-        except InvalidRecord as error:
+        except (MalformedPayload, InvalidRecord) as error:
             refused.append(rejected(symbol, error, entry))
     answered = {*events, *(entry.symbol for entry in refused)}
     return Answer(
@@ -96,6 +92,18 @@ def parse_quotes(payload: bytes, *, asked: Mapping[str, str]) -> Answer:
         rejected=refused,
         missing=[symbol for symbol in asked.values() if symbol not in answered],
     )
+
+
+def quote_of(symbol: str, entry: object) -> Event | None:
+    """Return the quote of one entry, None where it has no price or is of no symbol asked for.
+
+    Raises MalformedPayload and InvalidRecord naming the field that is wrong.
+    """
+    try:
+        quote = _Quote.model_validate(entry)
+    except ValidationError as error:
+        raise MalformedPayload(f"yahoo quote: {first_fault(error)}") from error
+    return _quote_event(symbol, quote) if symbol and quote.quote_type != "NONE" else None
 
 
 def _quote_event(symbol: str, quote: _Quote) -> Event | None:

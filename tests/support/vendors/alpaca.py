@@ -7,6 +7,7 @@ from typing import Any
 
 from producers.vendors.alpaca.actions import parse_actions
 from producers.vendors.alpaca.bars import parse_assets, parse_bars, refusal
+from producers.vendors.alpaca.options import parse_chain
 from producers.vendors.alpaca.quotes import parse_snapshots
 from schemas.errors import (
     NoData,
@@ -16,7 +17,8 @@ from schemas.errors import (
     ProviderUnentitled,
     UnknownSymbol,
 )
-from tests.support.vendors.sheet import EVERYBODY, Sheet, actions, bars, recordings
+from tests.support.chains import CALL, PUT, an_alpaca_snapshot
+from tests.support.vendors.sheet import EVERYBODY, Sheet, actions, bars, chain, recordings
 
 NAMES = {
     "AAPL": "AAPL",
@@ -95,17 +97,25 @@ EXAMPLES: dict[str, dict[str, Any]] = {
 ACTIONS = json.dumps(
     {"corporate_actions": {kind: [entry] for kind, entry in EXAMPLES.items()}, "next_page_token": None}
 ).encode()
+CHAIN = json.dumps(
+    {"snapshots": {name: an_alpaca_snapshot() for name in (CALL, PUT)}, "next_page_token": None}
+).encode()
 
 SHEET = Sheet(
     names=NAMES,
-    payloads=lambda market_data: [*recordings("alpaca")(market_data), ("actions", ACTIONS)],
+    payloads=lambda market_data: [
+        *recordings("alpaca")(market_data),
+        ("actions", ACTIONS),
+        ("chain", CHAIN),
+    ],
     parsers=(
         lambda data: bars(parse_bars(data, symbol="AMZN"), "1h"),
         lambda data: parse_snapshots(data, asked=EVERYBODY, simulated=()),
         parse_assets,
         lambda data: actions(parse_actions(data, asked={**EVERYBODY, "AAA": "AAA"}), "alpaca"),
+        lambda data: chain(parse_chain(data, symbol="AAPL")),
     ),
-    useful=frozenset({"bars_15min.json", "snapshots_multi.json", "actions"}),
+    useful=frozenset({"bars_15min.json", "snapshots_multi.json", "actions", "chain"}),
     refuse=refusal,
     refusals=(
         ("feed", 403, b'{"message":"subscription does not permit querying recent SIP data"}', ProviderUnentitled),

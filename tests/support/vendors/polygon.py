@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from producers.vendors.polygon.actions import parse_dividends, parse_splits
 from producers.vendors.polygon.bars import parse_aggregates, parse_tickers, refusal
+from producers.vendors.polygon.options import parse_chain
 from producers.vendors.polygon.quotes import parse_snapshots
 from schemas.errors import NoData, ProviderRefused, ProviderThrottled, ProviderUnentitled
 from schemas.providers.polygon import FACTS
-from tests.support.vendors.sheet import EVERYBODY, Sheet, actions, bars, recordings
+from tests.support.vendors.sheet import EVERYBODY, Sheet, actions, bars, chain, recordings
 
 BASE = FACTS.base_url
 
@@ -45,10 +46,12 @@ SHEET = Sheet(
         lambda data: parse_tickers(data, base_url=BASE),
         lambda data: actions(parse_splits(data, asked=EVERYBODY, base_url=BASE), "polygon"),
         lambda data: actions(parse_dividends(data, asked=EVERYBODY, base_url=BASE), "polygon"),
+        lambda data: chain(parse_chain(data, symbol="AAPL", base_url=BASE)),
     ),
     useful=frozenset(
         {
             "v2_aggs_ticker_AAPL_prev.json",
+            "v3_snapshot_options_AAPL.json",
             "v2_snapshot_locale_us_markets_stocks_tickers_AAPL.json",
             "splits",
             "dividends",

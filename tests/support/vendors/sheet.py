@@ -11,11 +11,13 @@ from producers.vendors.action_rows import ActionPage, action_events, action_orig
 from producers.vendors.answers import ActionsRequest, Answer, BarsRequest, PollWindow
 from producers.vendors.bar_rows import BarPage, bar_events, bar_origin, session_hours
 from producers.vendors.bar_slots import HOURLY
+from producers.vendors.option_rows import ChainPage
 from schemas.calendar.sessions import calendar_of
 from schemas.clocks import Day, WallTime
 from schemas.errors import MarketDataError
 from schemas.intervals import SECOND_US
 from schemas.providers.built_in import BUILT_IN
+from tests.support.chains import events_of
 
 LONG_AFTER_US = 4_102_444_800 * SECOND_US  # 2100: every bar is settled
 EVERYTHING = PollWindow(start=0, end=2**60)
@@ -74,6 +76,11 @@ def actions(page: ActionPage, provider: str) -> Answer:
     """Return the events of a page of actions that came in 2026."""
     request = ActionsRequest(symbols=[*EVERYBODY.values(), "AAA"], first=Day(-20_000), last=Day(80_000))
     return action_events(page.rows, action_origin(provider, request, basis="unknown"), RECEIVED)
+
+
+def chain(page: ChainPage) -> Answer:
+    """Return the slices of a page of Apple's chain that came in 2026."""
+    return events_of(page, received=RECEIVED)
 
 
 def recordings(vendor: str) -> Callable[[Path], Sequence[tuple[str, bytes]]]:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from producers.vendors.yahoo.actions import parse_events
 from producers.vendors.yahoo.bars import parse_chart, refusal
+from producers.vendors.yahoo.options import parse_chain
 from producers.vendors.yahoo.quotes import parse_quotes
 from schemas.calendar.sessions import calendar_of
 from schemas.errors import HistoryEnded, ProviderBanned, ProviderDeclined, UnknownSymbol
-from tests.support.vendors.sheet import EVERYBODY, Sheet, actions, asked, recordings
+from tests.support.vendors.sheet import EVERYBODY, Sheet, actions, asked, chain, recordings
 
 DELISTED = b'{"chart":{"result":null,"error":{"code":"Not Found","description":"No data found, symbol may be delisted"}}}'
 TOO_OLD = b'{"chart":{"result":null,"error":{"code":"Unprocessable Entity","description":"The requested range must be within the last 60 days."}}}'
@@ -46,8 +47,9 @@ SHEET = Sheet(
         lambda data: parse_chart(data, asked=asked("AAPL", "1d")),
         lambda data: parse_quotes(data, asked=EVERYBODY),
         lambda data: actions(parse_events(data, symbol="AAPL", calendar=calendar_of("AAPL")), "yahoo"),
+        lambda data: chain(parse_chain(data, symbol="AAPL")),
     ),
-    useful=frozenset({"quote-AAPL.json", "chart-AAPL-2020-08-31-to-2020-11-07.json"}),
+    useful=frozenset({"quote-AAPL.json", "options-AAPL.json", "chart-AAPL-2020-08-31-to-2020-11-07.json"}),
     refuse=refusal,
     refusals=(
         ("403", 403, b"<html>", ProviderBanned),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
@@ -14,11 +14,14 @@ from producers.http.shell.body import MalformedResponse
 from producers.http.shell.client import VendorHttp
 from producers.vendors.alpaca import bars as alpaca
 from producers.vendors.alpaca import quotes as alpaca_quotes
+from producers.vendors.alpaca.bars import FeedBehind, FeedNotIncluded
 from producers.vendors.alpaca.shell.actions import ask_actions
+from producers.vendors.alpaca.shell.options import OptionFeed
 from producers.vendors.answers import (
     ActionsRequest,
     Answer,
     BarsRequest,
+    ChainRequest,
     ListingPage,
     Response,
     VendorListing,
@@ -37,7 +40,7 @@ from producers.vendors.shell.requests import (
     bars_answered,
 )
 from schemas.clocks import EventTime
-from schemas.errors import MarketDataError, NoData, ProviderUnentitled, UnknownSymbol
+from schemas.errors import MarketDataError, NoData, UnknownSymbol
 from schemas.intervals import SECOND_US
 from schemas.providers.alpaca import FACTS, TIMEFRAMES
 
@@ -55,7 +58,7 @@ log = logging.getLogger(__name__)
 
 
 class AlpacaApi(VendorApi):
-    """Bars, quotes, corporate actions and symbols of US stocks at Alpaca."""
+    """Bars, quotes, corporate actions, option chains and symbols of US stocks at Alpaca."""
 
     provider = FACTS.name
 
@@ -77,6 +80,7 @@ class AlpacaApi(VendorApi):
         self._simulated = frozenset(simulated)
         self._page_bars = page_bars
         self._delay_s = 0
+        self._options = OptionFeed(http, self._simulated)
         self._batches = Batches()
         # The past may know whom the present does not, and neither what was done to whom.
         self._bar_batches, self._action_batches = Batches(), Batches()
@@ -92,7 +96,7 @@ class AlpacaApi(VendorApi):
             delay_s = self._delay_s  # as it is asked: by the answer another request may have changed the feed
             parse = partial(alpaca.parse_bars, symbol=asked.symbol)
             given = await self._bars_page({name: asked}, token, parse)
-            if isinstance(given, _NotYet):
+            if isinstance(given, FeedBehind):
                 return Asked(value=BarPage(rows=(), delay_s=given.late_s), received_time=wall_us())
             return replace(given, value=replace(given.value, delay_s=delay_s))
 
@@ -115,7 +119,7 @@ class AlpacaApi(VendorApi):
                 delay_s = self._delay_s
                 parse = partial(alpaca.parse_bars_of, asked=batch)
                 given = await self._bars_page(some, token, parse, batch=some)
-                if isinstance(given, _NotYet):
+                if isinstance(given, FeedBehind):
                     empty = dict.fromkeys(batch.values(), BarPage(rows=()))
                     nothing = alpaca.BarsPage(parts=empty, delay_s=given.late_s)
                     return Asked(value=nothing, received_time=wall_us())
@@ -156,7 +160,7 @@ class AlpacaApi(VendorApi):
         token: str,
         parse: Callable[[bytes], T],
         batch: Collection[str] = (),
-    ) -> Asked[T] | _NotYet:
+    ) -> Asked[T] | FeedBehind:
         """Return a page of what is asked for, by the vendor's symbol, as one stretch; `batch` may be refused for some."""
         windows = [widened(each.window, each.interval) for each in asked.values()]
         start, end = min(each.start for each in windows), max(each.end for each in windows)
@@ -165,7 +169,7 @@ class AlpacaApi(VendorApi):
         if delay_s:
             end = EventTime(min(end, min(each.now for each in asked.values()) - late_s * SECOND_US))
         if end <= start:  # the plan has not come so far: no proof that there is nothing
-            return _NotYet(late_s)
+            return FeedBehind(late_s)
         params = {
             "symbols": ",".join(asked),
             "timeframe": TIMEFRAMES[first.interval],
@@ -217,6 +221,10 @@ class AlpacaApi(VendorApi):
         """Return the corporate actions asked for; symbols that are no US stocks are missing. Raises as VendorApi says."""
         return await ask_actions(self._http, self._request, self._action_batches, asked, self._simulated)
 
+    async def option_chain(self, asked: ChainRequest) -> Response:
+        """Return the slices asked for, without their underlying; raises as VendorApi says."""
+        return await self._options.chain(self._request, asked)
+
     async def symbols(self) -> list[VendorListing]:
         """Return the active US equities; raises as VendorApi says."""
         params = {"status": "active", "asset_class": "us_equity"}
@@ -228,7 +236,7 @@ class AlpacaApi(VendorApi):
         """Return what `asking` gives; a plan without the newest data is asked for the same with its delay from then on."""
         try:
             return await asking()
-        except _FeedNotIncluded:
+        except FeedNotIncluded:
             if not self._delay_s:  # of several under way the first tells
                 log.warning(
                     "feed_changed",
@@ -257,7 +265,7 @@ class AlpacaApi(VendorApi):
         def refused(status: int, body: bytes) -> MarketDataError:
             error = alpaca.refusal(status, body, about)
             if newest and status == 403 and alpaca.needs_another_feed(body):
-                return _FeedNotIncluded(str(error))
+                return FeedNotIncluded(str(error))
             if batch and isinstance(error, UnknownSymbol):
                 return RefusedBatch(str(error), names=alpaca.named(body, batch))
             return error
@@ -270,17 +278,6 @@ class AlpacaApi(VendorApi):
             refused=refused,
             purpose=purpose,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _NotYet:
-    """Nothing of what is asked for is old enough for a plan that is `late_s` behind."""
-
-    late_s: int
-
-
-class _FeedNotIncluded(ProviderUnentitled):
-    """The plan lacks the newest data and has the same with a delay."""
 
 
 def _open(opening: Opening) -> AlpacaApi:

@@ -13,15 +13,19 @@ from producers.vendors.answers import (
     ActionsRequest,
     Answer,
     BarsRequest,
+    ChainRequest,
     ListingPage,
     Response,
     VendorListing,
 )
 from producers.vendors.bar_rows import BarPage, bar_origin
 from producers.vendors.bar_slots import widened
+from producers.vendors.option_rows import ChainPage, chain_origin
 from producers.vendors.polygon import actions as polygon_actions
 from producers.vendors.polygon import bars as polygon
+from producers.vendors.polygon import options as polygon_options
 from producers.vendors.polygon import quotes as polygon_quotes
+from producers.vendors.shell.chains import chain_of_pages
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
 from producers.vendors.shell.requests import (
     Asked,
@@ -41,11 +45,13 @@ PAGE_BARS = 50_000  # the vendor's own limit, in minutes scanned
 PAGE_TICKERS = 1_000
 SPLITS, DIVIDENDS = "splits", "dividends"
 PAGE_ACTIONS = 5_000
+OPTIONS = "options"
+PAGE_CONTRACTS = 250  # the vendor's own limit
 MS_US = 1_000
 
 
 class PolygonApi(VendorApi):
-    """Bars, quotes, corporate actions and symbols of Polygon."""
+    """Bars, quotes, corporate actions, option chains and symbols of Polygon."""
 
     provider = FACTS.name
 
@@ -150,6 +156,31 @@ class PolygonApi(VendorApi):
             return await all_pages(self.provider, endpoint, page)
         except NoData:
             return []
+
+    async def option_chain(self, asked: ChainRequest) -> Response:
+        """Return the slices asked for, of a share, a fund or an index; raises as VendorApi says."""
+        origin = chain_origin(
+            self.provider, asked, filters_strikes=True, simulated=asked.symbol in self._simulated
+        )
+        path = f"/v3/snapshot/options/{quote(FACTS.vendor_symbol(asked.symbol), safe=':')}"
+        params = {
+            "expiration_date.gte": iso_day(asked.first),
+            "expiration_date.lte": iso_day(asked.last),
+            "order": "asc",
+            "sort": "expiration_date",
+            "limit": str(PAGE_CONTRACTS),
+        }
+        if asked.strikes is not None:
+            lowest, highest = asked.strikes
+            params |= {"strike_price.gte": f"{lowest:.10g}", "strike_price.lte": f"{highest:.10g}"}
+
+        async def page(following: str) -> Asked[ChainPage]:
+            about = f"the options of {asked.symbol}"
+            request = self._request(OPTIONS, path, params, about, following, asked.purpose)
+            parse = partial(polygon_options.parse_chain, symbol=asked.symbol, base_url=self._base_url)
+            return await ask(self._http, request, parse)
+
+        return chain_of_pages(OPTIONS, await all_pages(self.provider, OPTIONS, page), origin)
 
     async def symbols(self) -> list[VendorListing]:
         """Return the active US stocks, page by page; raises as VendorApi says."""

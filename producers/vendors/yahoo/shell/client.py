@@ -4,34 +4,50 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 from urllib.parse import quote
 
 from producers.budget.pauses import MAX_TEXT_BYTES
 from producers.budget.windows import Purpose
-from producers.http.shell.body import MalformedResponse
-from producers.http.shell.client import MAX_KEPT_BYTES, HttpAnswer, VendorHttp
+from producers.http.shell.client import HttpAnswer, VendorHttp
 from producers.vendors.action_rows import action_origin
-from producers.vendors.answers import ActionsRequest, Answer, BarsRequest, PollWindow, Response
+from producers.vendors.answers import (
+    ActionsRequest,
+    Answer,
+    BarsRequest,
+    ChainRequest,
+    PollWindow,
+    Response,
+)
+from producers.vendors.option_rows import chain_origin
+from producers.vendors.shell.chains import chain_of_pages, no_options
 from producers.vendors.shell.provider import Opening, Provider, VendorApi
-from producers.vendors.shell.requests import Asked, Request, actions_of_pages, answered, ask
+from producers.vendors.shell.requests import Asked, Request, actions_of_pages, answered, ask, whole
 from producers.vendors.yahoo import actions as yahoo_actions
 from producers.vendors.yahoo import bars as yahoo
+from producers.vendors.yahoo import options as yahoo_options
 from producers.vendors.yahoo import quotes as yahoo_quotes
-from schemas.errors import MalformedPayload, ProviderBanned, ProviderRefused, ProviderUnavailable
+from schemas.clocks import Day
+from schemas.errors import ProviderBanned, ProviderRefused, ProviderUnavailable
 from schemas.intervals import EPOCH, SECOND_US
 from schemas.providers.yahoo import FACTS
 
 COOKIE_URL = "https://fc.yahoo.com/"
 CHART = "chart"
-QUOTE, CRUMB_ENDPOINT = "quote", "crumb"
+QUOTE, OPTIONS, CRUMB_ENDPOINT = "quote", "options", "crumb"
+DAY_S = 86_400
+CRUMB_REFUSALS = (401, 403)
+OPTIONS_REFUSALS = (400, *CRUMB_REFUSALS, 404, 422)
+T = TypeVar("T")
+
 CRUMB = re.compile(r"[A-Za-z0-9./\\_-]{6,32}")  # "Too Many Requests" has spaces, a web page has angles
 
 
 class YahooApi(VendorApi):
-    """Bars, quotes and corporate actions of Yahoo."""
+    """Bars, quotes, corporate actions and option chains of Yahoo."""
 
     provider = FACTS.name
 
@@ -85,33 +101,77 @@ class YahooApi(VendorApi):
     async def quotes(self, symbols: Sequence[str]) -> Response:
         """Return the quotes of `symbols`; raises as VendorApi says."""
         asked = {FACTS.vendor_symbol(symbol): symbol for symbol in symbols}
-        answer = await self._quotes(asked)
-        try:
-            parsed = yahoo_quotes.parse_quotes(answer.body, asked=asked)
-        except MalformedPayload as error:
-            raise _malformed(QUOTE, error, answer) from error
+        url, params = f"{self._base_url}/v7/finance/quote", {"symbols": ",".join(asked)}
+        answer = await self._with_crumb(QUOTE, url, params, CRUMB_REFUSALS)
+        parsed = whole(
+            QUOTE,
+            answer.received_time,
+            answer.body,
+            partial(yahoo_quotes.parse_quotes, answer.body, asked=asked),
+        )
         return Response(endpoint=QUOTE, received_time=answer.received_time, answer=parsed)
 
-    async def _quotes(self, asked: dict[str, str]) -> HttpAnswer:
+    async def option_chain(self, asked: ChainRequest) -> Response:
+        """Return the slices asked for, with one request an expiry and all their strikes; raises as VendorApi says."""
+        origin = chain_origin(self.provider, asked)
+        days = [asked.first]
+        if asked.first != asked.last:
+            listed = await self._expiries(asked.symbol, asked.purpose)
+            days = [day for day in listed if asked.first <= day <= asked.last]
+        if not days:
+            raise no_options(self.provider, asked)
+        parse = partial(yahoo_options.parse_chain, symbol=asked.symbol)
+        pages = [await self._options(asked.symbol, parse, asked.purpose, day) for day in days]
+        return chain_of_pages(OPTIONS, pages, origin)
+
+    async def option_expiries(self, symbol: str) -> Sequence[Day]:
+        """Return the expiries of a symbol's options, ascending; raises as VendorApi says."""
+        return await self._expiries(symbol, "live")
+
+    async def _expiries(self, symbol: str, purpose: Purpose) -> Sequence[Day]:
+        parse = partial(yahoo_options.parse_expiries, symbol=symbol)
+        return (await self._options(symbol, parse, purpose)).value
+
+    async def _options(
+        self, symbol: str, parse: Callable[[bytes], T], purpose: Purpose, expiry: Day | None = None
+    ) -> Asked[T]:
+        """Return what `parse` makes of the chain of an expiry, of the nearest where none is asked for."""
+        url = f"{self._base_url}/v7/finance/options/{quote(FACTS.vendor_symbol(symbol), safe='')}"
+        params = {} if expiry is None else {"date": str(expiry * DAY_S)}
+        answer = await self._with_crumb(OPTIONS, url, params, OPTIONS_REFUSALS, purpose)
+        if answer.status != 200:
+            raise yahoo_options.refusal(answer.status, answer.body, symbol)
+        value = whole(OPTIONS, answer.received_time, answer.body, partial(parse, answer.body))
+        return Asked(value=value, received_time=answer.received_time)
+
+    async def _with_crumb(
+        self,
+        endpoint: str,
+        url: str,
+        params: Mapping[str, str],
+        refusals: tuple[int, ...],
+        purpose: Purpose = "live",
+    ) -> HttpAnswer:
+        """Return an answer to a request with a crumb, one of the other `refusals` among them."""
         for _ in range(2):  # a crumb lives about a day: a refused one is replaced once
-            crumb = await self._current_crumb()
+            crumb = await self._current_crumb(purpose)
             answer = await self._http.get(
-                QUOTE,
-                f"{self._base_url}/v7/finance/quote",
-                params={"symbols": ",".join(asked), "crumb": crumb},
-                refusals=(401, 403),
+                endpoint, url, params={**params, "crumb": crumb}, refusals=refusals, purpose=purpose
             )
-            if answer.status == 200:
+            if answer.status not in CRUMB_REFUSALS:
                 return answer
-            self._leave_alone_if_banned(QUOTE, answer)
+            self._leave_alone_if_banned(endpoint, answer)
             if self._crumb == crumb:
                 self._crumb = ""
-        raise ProviderRefused("yahoo quote refused two fresh crumbs; quotes stay off until it takes one")
+        what = "quotes" if endpoint == QUOTE else endpoint
+        raise ProviderRefused(
+            f"yahoo {endpoint} refused two fresh crumbs; {what} stay off until it takes one"
+        )
 
-    async def _current_crumb(self) -> str:
+    async def _current_crumb(self, purpose: Purpose) -> str:
         async with self._crumb_lock:
             if not self._crumb:
-                self._crumb = await self._fetch_crumb()
+                self._crumb = await self._fetch_crumb(purpose)
             return self._crumb
 
     def _leave_alone_if_banned(self, endpoint: str, answer: HttpAnswer) -> None:
@@ -122,27 +182,20 @@ class YahooApi(VendorApi):
             self._http.banned(endpoint, FACTS.words.ban_s, whole=whole)
             raise ProviderBanned(self.provider, FACTS.words.ban_s)
 
-    async def _fetch_crumb(self) -> str:
+    async def _fetch_crumb(self, purpose: Purpose) -> str:
         """Return a crumb that fits the session's cookie; raise ProviderUnavailable where none is handed out."""
         # Any status sets the cookie; fc.yahoo.com answers 404.
-        await self._http.get("cookie", self._cookie_url, refusals=(400, 401, 403, 404), text=True)
+        await self._http.get(
+            "cookie", self._cookie_url, refusals=(400, 401, 403, 404), text=True, purpose=purpose
+        )
         answer = await self._http.get(
-            CRUMB_ENDPOINT, f"{self._base_url}/v1/test/getcrumb", refusals=(403,), text=True
+            CRUMB_ENDPOINT, f"{self._base_url}/v1/test/getcrumb", refusals=(403,), text=True, purpose=purpose
         )
         self._leave_alone_if_banned(CRUMB_ENDPOINT, answer)
         crumb = answer.body.decode("utf-8", "replace").strip()
         if CRUMB.fullmatch(crumb) is None:
             raise ProviderUnavailable("yahoo crumb: the answer is no crumb; it may be throttling us")
         return crumb
-
-
-def _malformed(endpoint: str, error: MalformedPayload, answer: HttpAnswer) -> MalformedResponse:
-    return MalformedResponse(
-        str(error),
-        endpoint=endpoint,
-        received_time=answer.received_time,
-        payload=answer.body[:MAX_KEPT_BYTES],
-    )
 
 
 def _open(opening: Opening) -> YahooApi:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import date
 
 from producers.plan.plan import PollPlan
-from producers.plan.tasks import ActionsTask, BarsTask, MacroTask, QuotesTask, TradesTask
+from producers.plan.tasks import ActionsTask, BarsTask, MacroTask, OptionsTask, QuotesTask, TradesTask
 from producers.plan.trimming import nameable, nameless, owned_part
 from schemas.partitions import partition_of
 from schemas.providers.built_in import BUILT_IN
@@ -123,4 +123,28 @@ def test_replicas_share_a_plan_without_overlap_or_rest() -> None:
 def test_who_owns_all_has_the_plan_and_who_owns_nothing_nothing() -> None:
     """A standby has no empty requests."""
     assert owned_part(PLAN, frozenset(range(4)), 4) is PLAN
-    assert owned_part(PLAN, frozenset(), 4) == PollPlan(bars=[], quotes=[], trades=[], actions=[], macro=[])
+    assert owned_part(PLAN, frozenset(), 4) == PollPlan(
+        bars=[], quotes=[], trades=[], actions=[], macro=[], options=[]
+    )
+
+
+def test_no_stream_is_forgotten_on_the_way() -> None:
+    """A stream that was added to the plan and not here was never polled, and nobody said so."""
+    whole = PollPlan(
+        bars=[bars("SPY")],
+        quotes=[QuotesTask(provider="yahoo", symbols=("SPY",), every_us=1)],
+        trades=[TradesTask(provider="finnhub", symbols=("SPY",))],
+        actions=[ActionsTask(provider="yahoo", symbols=("SPY",), every_us=1, back_days=1, ahead_days=1)],
+        macro=[MacroTask(provider="fred", series="SPY", every_us=1)],
+        options=[
+            OptionsTask(
+                provider="yahoo", symbol="SPY", every_us=1, near_days=1, far_every_us=1, is_by_expiry=True
+            )
+        ],
+    )
+    assert all(getattr(whole, each.name) for each in fields(PollPlan)), "give it a task of the new stream"
+
+    assert nameable(whole, RENAMED, DAY, BUILT_IN) == (whole, [])
+    assert owned_part(whole, frozenset({partition_of("SPY", 4)}), 4) == whole
+    nothing = owned_part(whole, frozenset({0, 1, 2, 3}) - {partition_of("SPY", 4)}, 4)
+    assert not any(getattr(nothing, each.name) for each in fields(PollPlan))

@@ -28,6 +28,31 @@ def broken(*events: dict[str, Any]) -> list[str]:
     return bad_events(Response(endpoint="bars", received_time=1, answer=Answer(events=events)))
 
 
+def a_slice(*legs: tuple[float, str], expiry: int = 16_242) -> dict[str, Any]:
+    """Return a slice of Apple's with these strikes and rights."""
+    named = [{"strike": strike, "right": right} for strike, right in legs]
+    return {"symbol": "AAPL", "root": "AAPL", "expiry": expiry, "legs": named}
+
+
+@pytest.mark.parametrize(
+    ("events", "told"),
+    [
+        ([a_slice((1.0, "C")), a_slice((1.0, "C"))], "two slices are of one root and expiry"),
+        ([a_slice((1.0, "P"), (1.0, "C"))], "by strike, calls first"),
+        ([a_slice((2.0, "C"), (1.0, "C"))], "by strike, calls first"),
+        ([a_slice((1.0, "C"), (1.0, "C"))], "each once"),
+        ([a_slice((1.0, "C")), a_slice(expiry=16_243)], "a slice has 0 legs"),
+        ([a_slice(*((float(strike), "C") for strike in range(1, 4_002)))], "a slice has 4001 legs"),
+    ],
+)
+def test_a_broken_slice_is_told(events: list[dict[str, Any]], told: str) -> None:
+    """What is sound gets no such word."""
+    sound = broken(a_slice((1.0, "C"), (1.0, "P"), (2.0, "C")), a_slice((1.0, "C"), expiry=16_243))
+
+    assert any(told in each for each in broken(*events))
+    assert not any(told in each for each in sound)
+
+
 def test_good_bars_break_nothing() -> None:
     """One after another."""
     assert broken(a_bar(), a_bar(event_time=120_000_000)) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from producers.sdk import (
     Answer,
     BarsRequest,
     Capabilities,
+    ChainRequest,
     Frame,
     MacroRequest,
     MalformedPayload,
@@ -30,6 +31,7 @@ from producers.sdk import (
     broken_promises,
 )
 from producers.vendors.shell.contract import CANARY
+from schemas.clocks import Day
 from tests.support.builders import a_bar_event, a_quote_event, a_trade_event
 from tests.support.plugin_packages import ACME, install
 
@@ -211,6 +213,43 @@ async def test_a_series_is_asked_for_where_the_capabilities_say_so() -> None:
     assert "half an answer: macro of a backfill are asked for as if they were live: pass purpose on" in told
     assert not any("travels in a URL" in fault for fault in told)
     assert any("a credential travels in a URL" in fault for fault in elsewhere)
+
+
+async def test_a_chain_is_asked_for_where_the_capabilities_say_so_and_its_expiries_where_it_needs_them() -> (
+    None
+):
+    """Of one day, for a backfill; whoever gives ranges is not asked for expiries."""
+    chains: list[ChainRequest] = []
+    expiries: list[str] = []
+
+    class _Chains(VendorApi):
+        provider = "chains"
+
+        async def option_chain(self, asked: ChainRequest) -> Response:
+            chains.append(asked)
+            return Response(endpoint="options", received_time=1, answer=Answer())
+
+        async def option_expiries(self, symbol: str) -> Sequence[Day]:
+            expiries.append(symbol)
+            raise ProviderRefused("no")
+
+    facts = ProviderFacts(
+        name="chains",
+        title="Chains",
+        capabilities=Capabilities(option_chains="ranges"),
+        base_url="https://chains.example",
+    )
+    told = await broken_promises(Provider(facts=facts, open=lambda _: _Chains()))
+    assert not expiries
+    by_expiry = replace(facts, capabilities=Capabilities(option_chains="expiries"))
+    also = await broken_promises(Provider(facts=by_expiry, open=lambda _: _Chains()))
+
+    assert {(each.symbol, each.first == each.last, each.purpose) for each in chains} == {
+        ("SPY", True, "backfill")
+    }
+    assert "500: option_chain raised nothing, expected ProviderUnavailable" in told
+    assert "500: option_expiries raised ProviderRefused, expected ProviderUnavailable" in also
+    assert set(expiries) == {"SPY"}
 
 
 @pytest.mark.parametrize(

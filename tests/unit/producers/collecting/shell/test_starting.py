@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pytest
+
 from producers.collecting.shell.starting import tell_missed
 from producers.plan.plan import PollPlan
-from producers.plan.tasks import BarsTask, QuotesTask
+from producers.plan.tasks import BarsTask, OptionsTask, QuotesTask
 from producers.raw.watched import WatchedStreams
+from schemas.calendar.sessions import calendar_of
 from schemas.intervals import DAY_US, MINUTE_US
 from schemas.streams import StreamId
 from tests.support.builders import NINE_THIRTY
 from tests.support.producer_fakes import RecordingTopics, a_router
 
 NOW = NINE_THIRTY + 60 * MINUTE_US
+CALENDARS = {"SPY": calendar_of("SPY")}
 
 
 def a_plan() -> PollPlan:
@@ -33,7 +37,7 @@ async def told(**changes: Any) -> list[tuple[str, str, str, int | None, int]]:
     raw, plan = RecordingTopics(), a_plan()
     given = {"new": frozenset(plan.polled_streams()), "cursors": {}} | changes
     router = a_router("yahoo", "finnhub")
-    await tell_missed(plan, raw=cast(Any, raw), router=router, now=NOW, **given)
+    await tell_missed(plan, raw=cast(Any, raw), router=router, calendars=CALENDARS, now=NOW, **given)
     return [
         (entry.block.provider, hole.symbol, hole.interval, hole.from_time, hole.to_time)
         for entry in raw.placed
@@ -65,7 +69,9 @@ async def test_what_a_start_told_is_not_missed_a_second_time() -> None:
     new, router = frozenset(plan.polled_streams()), a_router("yahoo", "finnhub")
 
     for now in (NOW, NOW + MINUTE_US):
-        await tell_missed(plan, new, {quotes: NINE_THIRTY}, raw=cast(Any, raw), router=router, now=now)
+        await tell_missed(
+            plan, new, {quotes: NINE_THIRTY}, raw=cast(Any, raw), router=router, calendars=CALENDARS, now=now
+        )
 
     told = [(hole.from_time, hole.to_time) for hole in raw.holes if not hole.interval]
     assert told == [(NINE_THIRTY, NOW), (NOW, NOW + MINUTE_US)]
@@ -81,10 +87,53 @@ async def test_what_another_provider_served_is_told_before_what_nobody_watched()
         raw.watched = WatchedStreams()
         raw.watched.note([own], left)
         raw.watched.note([other], killed)
-        await tell_missed(plan, new, {}, raw=cast(Any, raw), router=a_router("yahoo", "finnhub"), now=NOW)
+        await tell_missed(
+            plan,
+            new,
+            {},
+            raw=cast(Any, raw),
+            router=a_router("yahoo", "finnhub"),
+            calendars=CALENDARS,
+            now=NOW,
+        )
 
     assert [(hole.from_time, hole.to_time, hole.cause) for hole in raw.holes if hole.interval] == [
         (NOW - 2 * DAY_US, killed, "served_elsewhere"),
         (killed, NOW, "producer_down"),
         (killed, NOW, "producer_down"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("stopped", "now", "is_told"),
+    [
+        pytest.param(NOW - 10 * MINUTE_US, NOW, False, id="shorter than polls may be late"),
+        pytest.param(NOW - 40 * MINUTE_US, NOW, True, id="longer"),
+        pytest.param(NINE_THIRTY - DAY_US, NOW, True, id="since a day before, a Sunday: the open was missed"),
+        pytest.param(NINE_THIRTY - DAY_US, NINE_THIRTY + 8 * MINUTE_US, False, id="over a closed day, soon after the open"),
+        pytest.param(None, NOW, False, id="never watched"),
+    ],
+)  # fmt: skip
+async def test_a_stop_is_a_hole_in_a_chain_where_its_polls_would_have_been_late(
+    stopped: int | None, now: int, is_told: bool
+) -> None:
+    """Chains are asked for every five minutes while options are traded: what nobody was to ask for is not missing."""
+    raw = RecordingTopics()
+    task = OptionsTask(
+        provider="yahoo", symbol="SPY", every_us=5 * MINUTE_US, near_days=60, far_every_us=60 * MINUTE_US, is_by_expiry=True
+    )  # fmt: skip
+    plan, router = PollPlan(options=[task]), a_router("yahoo")
+    if stopped is not None:
+        raw.watched.note(task.streams, stopped)
+    for _ in range(2):
+        await tell_missed(
+            plan,
+            frozenset(task.streams),
+            {},
+            raw=cast(Any, raw),
+            router=router,
+            calendars=CALENDARS,
+            now=now,  # type: ignore[arg-type]
+        )
+
+    assert [(hole.from_time, hole.to_time) for hole in raw.holes] == ([(stopped, now)] if is_told else [])

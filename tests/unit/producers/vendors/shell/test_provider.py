@@ -12,6 +12,7 @@ from producers.vendors.answers import PollWindow
 from producers.vendors.finnhub.shell.client import PROVIDER
 from producers.vendors.shell.provider import Opening, VendorApi
 from schemas.errors import ProviderUnentitled
+from tests.support.chains import asked_chain
 from tests.support.vendor_apis import asked
 
 NOTHING: Any = None
@@ -28,6 +29,10 @@ async def test_what_is_not_overridden_is_not_included() -> None:
         await api.bars(asked("SPY", "1m", PollWindow(start=0, end=1), 1))
     with pytest.raises(ProviderUnentitled, match="acme has no quotes; take another provider for SPY"):
         await api.quotes(["SPY"])
+    with pytest.raises(ProviderUnentitled, match="acme has no option chains; take another provider for SPY"):
+        await api.option_chain(asked_chain("SPY"))
+    with pytest.raises(ProviderUnentitled, match="acme has no list of expiries"):
+        await api.option_expiries("SPY")
     with pytest.raises(ProviderUnentitled, match="acme has no list of symbols"):
         await api.symbols()
 
