@@ -22,6 +22,7 @@ from infra.simulator.market.clock import SimulatedClock, parse_speed
 from infra.simulator.market.dataset import RealMarket
 from infra.simulator.market.macro import MacroBook, read_macro_file
 from infra.simulator.market.model import MarketModel
+from infra.simulator.market.option_book import OptionBook
 from infra.simulator.market.synthetic import SimulatedMarket
 from infra.simulator.market.view import MarketView
 from schemas.errors import ConfigurationError
@@ -63,7 +64,14 @@ def build_simulation(
     )
     plan = FaultPlan(faults, seed=seed, begun=clock.start)
     macro = MacroBook(seed=seed, filed={} if data is None else read_macro_file(data))
-    return Simulation(view=MarketView(market, clock), plan=plan, seed=seed, macro=macro, monotonic=monotonic)
+    return Simulation(
+        view=MarketView(market, clock),
+        plan=plan,
+        seed=seed,
+        macro=macro,
+        options=OptionBook(seed=seed, root=data),
+        monotonic=monotonic,
+    )
 
 
 def parse_start(text: str) -> int | None:

@@ -87,12 +87,14 @@ def _apply_change(simulation: Simulation, change: dict[str, Any]) -> None:
 
 
 async def _symbols(request: web.Request) -> web.Response:
+    options = request.app[SIMULATION].options
     rows = [
         {
             "symbol": listing.symbol,
             "calendar": listing.calendar,
             "synthetic": listing.synthetic,
             "streams": list(listing.streams),
+            "options": options.has(listing),
         }
         for listing in request.app[SIMULATION].view.market.listings()
     ]

@@ -21,6 +21,7 @@ from infra.simulator.faults.refusals import MANNERS, Manners, refused
 from infra.simulator.faults.scenario import Fault, Hang, Truncate
 from infra.simulator.faults.seen import seen
 from infra.simulator.market.macro import MacroBook
+from infra.simulator.market.option_book import OptionBook
 from infra.simulator.market.view import MarketView
 from infra.simulator.reply import SimulatedReply
 
@@ -61,12 +62,13 @@ class Statistics:
 
 @dataclass(slots=True)
 class Simulation:
-    """Everything the routes share: the market at its clock, the macro series, the faults in force, the counters."""
+    """Everything the routes share: the market at its clock, the macro series, the option chains, the faults in force, the counters."""
 
     view: MarketView
     plan: FaultPlan
     seed: int
     macro: MacroBook = field(default_factory=MacroBook)
+    options: OptionBook = field(default_factory=OptionBook)
     # What limits are counted by: a vendor's seconds are real ones.
     monotonic: Callable[[], float] = monotonic_s
     statistics: Statistics = field(default_factory=Statistics)

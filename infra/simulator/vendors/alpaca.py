@@ -19,7 +19,8 @@ from infra.simulator.market.view import MarketView
 from infra.simulator.reply import SimulatedReply, json_reply
 from infra.simulator.vendors import alpaca_plan
 from infra.simulator.vendors.alpaca_actions import add_action_routes
-from infra.simulator.vendors.alpaca_plan import SIP, Refused, check_symbol, on_feed, symbols_of
+from infra.simulator.vendors.alpaca_options import add_option_routes
+from infra.simulator.vendors.alpaca_plan import SIP, Refused, check_symbol, on_feed, stamp_of, symbols_of
 from infra.simulator.vendors.bar_rows import (
     Facts,
     bar_fields,
@@ -49,6 +50,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get("/alpaca/v2/stocks/{symbol}/bars", _bars_of_one)
     app.router.add_get("/alpaca/v2/assets", _assets)
     add_action_routes(app)
+    add_option_routes(app)
 
 
 async def _bars(request: web.Request) -> web.Response:
@@ -120,7 +122,7 @@ def bars(
     token = _token_of(page[-1]) if len(left) > limit else None
     found: dict[str, list[Any]] = {}
     for symbol, time, bar in page:
-        found.setdefault(symbol, []).append({"t": _stamp(time), **bar_fields(view, bar)})
+        found.setdefault(symbol, []).append({"t": stamp_of(time), **bar_fields(view, bar)})
     if alone:
         return json_reply({"bars": found.get(symbols[0]), "symbol": symbols[0], "next_page_token": token})
     return json_reply({"bars": found, "next_page_token": token})
@@ -181,7 +183,7 @@ def latest_quotes(
 
 
 def _snapshot(view: MarketView, listing: Listing, found: Facts) -> dict[str, Any]:
-    trade = {"t": _stamp(found.last.last_time), "x": "V", "p": found.last.close, "c": ["@"], "z": "C"}
+    trade = {"t": stamp_of(found.last.last_time), "x": "V", "p": found.last.close, "c": ["@"], "z": "C"}
     day, previous = found.day, found.previous
     return {
         "latestTrade": trade | ({"p": 0} if found.zeroed else {}),
@@ -197,7 +199,7 @@ def _snapshot(view: MarketView, listing: Listing, found: Facts) -> dict[str, Any
 
 
 def _bar(view: MarketView, time: int, bar: Candle) -> dict[str, Any]:
-    return {"t": _stamp(time), **bar_fields(view, bar)}
+    return {"t": stamp_of(time), **bar_fields(view, bar)}
 
 
 def _quote(found: Facts) -> dict[str, Any]:
@@ -205,7 +207,7 @@ def _quote(found: Facts) -> dict[str, Any]:
     book, time = found.book, found.book.time or found.last.last_time
     sides = {"ap": book.ask, "as": book.ask_size, "bp": book.bid, "bs": book.bid_size}
     zeros = dict.fromkeys(sides, 0) if found.zeroed else {}
-    return {"t": _stamp(time), "ax": "V", "bx": "V", **sides, **zeros, "c": ["R"], "z": "C"}
+    return {"t": stamp_of(time), "ax": "V", "bx": "V", **sides, **zeros, "c": ["R"], "z": "C"}
 
 
 def assets(view: MarketView) -> SimulatedReply:
@@ -259,12 +261,6 @@ def _moment(given: Mapping[str, str], name: str, default: int) -> int:
     aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
     # Exact, unlike a float of seconds with six decimals.
     return min(int(aware.replace(microsecond=0).timestamp()) * SECOND_US + aware.microsecond, LAST_US)
-
-
-def _stamp(time: int) -> str:
-    seconds, micros = divmod(time, SECOND_US)
-    fraction = f".{micros:06d}".rstrip("0") if micros else ""
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
 def _token_of(row: tuple[str, int, Candle]) -> str:

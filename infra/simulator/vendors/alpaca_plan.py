@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
 from aiohttp import web
 
@@ -79,6 +80,13 @@ def symbols_of(request: web.Request) -> tuple[str, ...]:
     """Return the symbols a request is about, each once."""
     names = (name.strip().upper() for name in request.query.get("symbols", "").split(","))
     return tuple(dict.fromkeys(name for name in names if name))
+
+
+def stamp_of(time: int) -> str:
+    """Return a moment (µs) as Alpaca writes it: UTC, with as many decimals as it needs."""
+    seconds, micros = divmod(time, SECOND_US)
+    fraction = f".{micros:06d}".rstrip("0") if micros else ""
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}{fraction}Z"
 
 
 def check_symbol(symbol: str) -> None:

@@ -26,6 +26,7 @@ from infra.simulator.vendors.bar_rows import (
     zeros,
 )
 from infra.simulator.vendors.polygon_actions import add_action_routes
+from infra.simulator.vendors.polygon_options import add_option_routes
 from infra.simulator.vendors.polygon_plan import (
     REQUEST_ID,
     RefusedByPolygon,
@@ -56,6 +57,7 @@ def add_routes(app: web.Application) -> None:
     app.router.add_get(SNAPSHOTS + "/{ticker}", _snapshot_of_one)
     app.router.add_get("/polygon/v3/reference/tickers", _tickers)
     add_action_routes(app)
+    add_option_routes(app)
 
 
 async def _aggregates(request: web.Request) -> web.Response:

@@ -1,4 +1,4 @@
-"""Yahoo's routes under /yahoo: chart, quote, cookie and crumb."""
+"""Yahoo's routes under /yahoo: chart, quote, option chains, cookie and crumb."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from infra.simulator.faults.scenario import Fault
 from infra.simulator.market.view import MarketView
 from infra.simulator.reply import TEXT, SimulatedReply, json_reply
 from infra.simulator.vendors.yahoo_chart import chart
+from infra.simulator.vendors.yahoo_options import options
 from infra.simulator.vendors.yahoo_quote import quotes
 
 COOKIE = "A3"
@@ -24,6 +25,7 @@ def add_routes(app: web.Application) -> None:
     """Add the Yahoo routes to `app`."""
     app.router.add_get("/yahoo/v8/finance/chart/{symbol}", _chart)
     app.router.add_get("/yahoo/v7/finance/quote", _quote)
+    app.router.add_get("/yahoo/v7/finance/options/{symbol}", _options)
     app.router.add_get("/yahoo/v1/test/getcrumb", _crumb)
     app.router.add_get("/yahoo/cookie", _cookie)
     app.router.add_get("/yahoo/", _cookie)
@@ -55,20 +57,34 @@ async def _chart(request: web.Request) -> web.Response:
 
 
 async def _quote(request: web.Request) -> web.Response:
-    simulation = request.app[SIMULATION]
     symbols = [
         symbol.strip().upper() for symbol in request.query.get("symbols", "").split(",") if symbol.strip()
     ]
 
     def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
-        cookie = request.cookies.get(COOKIE, "")
-        if not cookie:
-            return _unauthorized("Invalid Cookie")
-        if request.query.get("crumb", "") != crumb_of(simulation.seed, cookie):
-            return _unauthorized("Invalid Crumb")
-        return quotes(view, symbols, faults)
+        return _without_crumb(request) or quotes(view, symbols, faults)
 
     return await answer(request, "yahoo", "quote", symbols, build)
+
+
+async def _options(request: web.Request) -> web.Response:
+    symbol, book = request.match_info["symbol"].upper(), request.app[SIMULATION].options
+    asked = request.query.get("date", "")
+
+    def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
+        return _without_crumb(request) or options(book, view, symbol, asked, faults)
+
+    return await answer(request, "yahoo", "options", (symbol,), build, in_thread=True)
+
+
+def _without_crumb(request: web.Request) -> SimulatedReply | None:
+    """Return the refusal of a request without cookie or the crumb that belongs to it."""
+    cookie = request.cookies.get(COOKIE, "")
+    if not cookie:
+        return _unauthorized("Invalid Cookie")
+    if request.query.get("crumb", "") != crumb_of(request.app[SIMULATION].seed, cookie):
+        return _unauthorized("Invalid Crumb")
+    return None
 
 
 async def _crumb(request: web.Request) -> web.Response:

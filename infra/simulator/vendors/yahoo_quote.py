@@ -23,6 +23,12 @@ HEADERS = {"Cache-Control": "public, max-age=1, stale-while-revalidate=9", "Age"
 
 def quotes(view: MarketView, symbols: Sequence[str], faults: Sequence[Fault] = ()) -> SimulatedReply:
     """Return the quotes of `symbols`; those unknown or not traded yet are silently missing."""
+    rows = quote_rows(view, symbols, faults)
+    return json_reply({"quoteResponse": {"result": rows, "error": None}}, headers=HEADERS)
+
+
+def quote_rows(view: MarketView, symbols: Sequence[str], faults: Sequence[Fault]) -> list[dict[str, Any]]:
+    """Return the entry of each of `symbols` that has one."""
     rows = []
     for symbol in dict.fromkeys(symbols[:MAX_SYMBOLS]):
         listing = view.market.listing(symbol)
@@ -34,7 +40,7 @@ def quotes(view: MarketView, symbols: Sequence[str], faults: Sequence[Fault] = (
             rows.append(_quote(view, listing, summary, now) | _late(faults))
         elif is_empty(symbol, faults):
             rows.append(_stub(listing, symbol, faults))
-    return json_reply({"quoteResponse": {"result": rows, "error": None}}, headers=HEADERS)
+    return rows
 
 
 def _stub(listing: Listing, symbol: str, faults: Sequence[Fault]) -> dict[str, Any]:
