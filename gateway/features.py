@@ -42,6 +42,7 @@ from gateway.operations.shell.health import ServiceStatus
 from gateway.operations.shell.ops_ports import OpsPorts
 from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_registry
 from gateway.operations.shell.statistics import JournalStatistics
+from gateway.options.shell.chains import OptionChains
 from gateway.refreshes.shell.job_log import JobLog
 from gateway.refreshes.shell.refreshes import Refreshes
 from gateway.settings import GatewaySettings
@@ -161,6 +162,12 @@ def _status(parts: Parts) -> ServiceStatus:
     return ServiceStatus(parts.process, ports, parts.watermarks, resources.live, resources.clock)
 
 
+def _stored(parts: Parts) -> tuple[Snapshots, Watermarks, int, bytes]:
+    """Return what answers out of the tables of one symbol are made of."""
+    resources = parts.resources
+    return resources.store, parts.watermarks, resources.partitions, resources.page_key
+
+
 def _prices(parts: Parts) -> Prices:
     resources = parts.resources
     return Prices(
@@ -251,19 +258,10 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
         parts.resources.page_key,
         names=parts.names,
     ),
-    Actions: lambda parts: Actions(
-        parts.resources.store,
-        parts.watermarks,
-        parts.resources.partitions,
-        parts.resources.page_key,
-        names=parts.names,
-    ),
-    Macro: lambda parts: Macro(
-        parts.resources.store,
-        parts.watermarks,
-        parts.resources.partitions,
-        parts.resources.page_key,
-        collected=parts.macro_keys,
+    Actions: lambda parts: Actions(*_stored(parts), names=parts.names),
+    Macro: lambda parts: Macro(*_stored(parts), collected=parts.macro_keys),
+    OptionChains: lambda parts: OptionChains(
+        *_stored(parts), clock=parts.resources.clock, names=parts.names, believed=parts.believed
     ),
     Refreshes: lambda parts: Refreshes(
         _backfill(parts),

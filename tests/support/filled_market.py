@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncpg
 
 SYMBOLS = 6_000
-# ruff: noqa: S608 - a number alone is put into it
+OPTIONED = 60  # of them
+RATES = tuple(f"UST:{tenor}" for tenor in ("1M", "3M", "1Y", "2Y", "10Y"))
+FACTORS = tuple(f"FRED:F{number}" for number in range(1, 201))
+# ruff: noqa: S608 - constants alone are put into it
 FILL = f"""
     SELECT make_partitions(name, ARRAY(SELECT generate_series('2026-01-01 UTC'::timestamptz, '2026-04-30 UTC', '1 month')))
-        FROM unnest(ARRAY['bars', 'bars_superseded']) name;
+        FROM unnest(ARRAY['bars', 'bars_superseded', 'options']) name;
     SELECT make_partitions(name, ARRAY(SELECT generate_series('2026-04-01 UTC'::timestamptz, '2026-04-08 UTC', '1 day')))
         FROM unnest(ARRAY['quotes', 'trades']) name;
 
@@ -17,6 +20,13 @@ FILL = f"""
     FROM generate_series(0, {SYMBOLS - 1}) n, (VALUES
         ('bars', '1m', '2026-01-01 UTC'::timestamptz), ('bars', '1h', '2026-01-01 UTC'), ('quotes', '', '2026-04-01 UTC'),
         ('trades', '', '2026-04-01 UTC')) kinds (kind, "interval", first);
+
+    INSERT INTO streams
+    SELECT stream_id_of(kind, '', provider, symbol), kind, '', provider, symbol, 0, first, '2026-04-30 23:00 UTC' FROM (
+        SELECT 'options', 'yahoo', 'S' || 100 * n + 70, '2026-01-01 UTC'::timestamptz FROM generate_series(0, {OPTIONED - 1}) n UNION ALL
+        SELECT 'macro', 'treasury', unnest(ARRAY{list(RATES)}), '2006-01-01 UTC' UNION ALL
+        SELECT 'macro', 'fred', unnest(ARRAY{list(FACTORS)}), '2006-01-01 UTC'
+    ) told (kind, provider, symbol, first);
 
     INSERT INTO bars
     SELECT s.stream_id, moment, row_number() OVER (ORDER BY moment) << 16, 1, 2, 0.5, 1.5, 100, NULL, NULL, moment, moment, 0, 3, 'USD'
@@ -40,6 +50,20 @@ FILL = f"""
     SELECT s.stream_id, moment, row_number() OVER (ORDER BY moment) << 16, 1, 100, moment, moment, 0, NULL, '', ''
     FROM streams s, generate_series('2026-04-01 UTC'::timestamptz, '2026-04-08 23:00 UTC', '1 hour') moment
     WHERE s.kind = 'trades' AND s.symbol LIKE '%0';
+
+    -- Of each underlying twelve expiries at every poll, nine of them still to come; two legs each.
+    INSERT INTO options
+    SELECT s.stream_id, moment, (row_number() OVER (ORDER BY moment, expiry)) << 16, 100, NULL, NULL, moment, moment, moment, expiry::date, 0, 0,
+        s.symbol, 'USD', ARRAY[95.0, 105.0], ARRAY['C', 'P']::"char"[], ARRAY[1.0, 1.0], ARRAY[1.1, 1.1], '{{NULL,NULL}}', '{{NULL,NULL}}', ARRAY[moment, moment],
+        '{{NULL,NULL}}', '{{NULL,NULL}}', '{{NULL,NULL}}', ARRAY[1.0, 1.0], ARRAY[5.0, 5.0], '{{NULL,NULL}}', ARRAY[100.0, 100.0],
+        '{{NULL,NULL}}', '{{NULL,NULL}}', '{{NULL,NULL}}', '{{NULL,NULL}}', '{{NULL,NULL}}', '{{NULL,NULL}}'
+    FROM streams s, generate_series('2026-01-01 UTC'::timestamptz, '2026-04-30 12:00 UTC', '16 hours') moment,
+        generate_series('2026-02-20 UTC'::timestamptz, '2027-01-25 UTC', '1 month') expiry
+    WHERE s.kind = 'options' AND expiry >= moment;
+    INSERT INTO macro
+    SELECT s.stream_id, day, row_number() OVER (ORDER BY day) << 16, 4.2, day, day, day, day::date, day::date, day::date + 1, NULL, 0, '', ''
+    FROM streams s, generate_series('2006-01-01 UTC'::timestamptz, '2026-04-30 UTC', CASE s.provider WHEN 'fred' THEN interval '1 month' ELSE '1 day' END) day
+    WHERE s.kind = 'macro';
 
     INSERT INTO gaps
     SELECT n::text, 'bars.1m:yahoo:S' || n % {SYMBOLS}, 'S' || n % {SYMBOLS}, 'yahoo', '1m', from_time, from_time + interval '1 minute',
@@ -81,7 +105,7 @@ FILL = f"""
 
 
 async def fill(dsn: str) -> None:
-    """Fill an empty, migrated database: some 400,000 rows, most of them in partitions of more than 10,000."""
+    """Fill an empty, migrated database: some 600,000 rows, most of them in partitions of more than 10,000."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(FILL)

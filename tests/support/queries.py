@@ -17,6 +17,9 @@ from gateway.market.bars_request import HISTORY, INTRADAY, bars_request
 from gateway.market.gaps_request import check_cursor, gaps_request
 from gateway.market.price_request import PRICE, batch_request
 from gateway.operations.statistics_request import CADENCE, PROVIDERS
+from gateway.options.chain_request import CHAIN
+from gateway.options.metrics_request import METRICS
+from gateway.options.strategies_request import STRATEGIES
 from schemas.calendar.sessions import calendar_of
 
 QUERIES_A_SEED = 200
@@ -67,6 +70,33 @@ VALUES: dict[str, dict[str, tuple[str, ...]]] = {
         "dry_run": ("true", "false", "no", "True", ""), "limit": LIMITS,
     },
 }  # fmt: skip
+DATES_GIVEN = (
+    "2026-03-20",
+    "2026-06-19,2026-03-20",
+    "2026-02-30",
+    "soon",
+    "",
+    "2026-03-20,",
+    ",".join(["2026-03-20"] * 60),
+)
+NUMBERS_GIVEN = ("95", "95.5", "0", "-1", "1e3", "nan", "inf", "", "9" * 20, "0.1234567891")
+OPTION_VALUES: dict[str, dict[str, tuple[str, ...]]] = {
+    "chain": {
+        "expiry": DATES_GIVEN, "min_expiry": DATES_GIVEN, "max_expiry": DATES_GIVEN, "min_strike": NUMBERS_GIVEN,
+        "max_strike": NUMBERS_GIVEN, "right": ("C", "P", "call", ""), "moneyness": ("0.8,1.2", "1.2,0.8", "1", "a,b", "0.8,1.2,2"),
+        "root": ("SPXW", "spxw", "", "TOOLONG7"), "status": ("ok", "all", "OK"), "fields": ("iv,delta", "iv,iv", "ivv", ""),
+        "greeks": ("true", "false", "no"), "provider": PROVIDERS_GIVEN, "as_of": MOMENTS, "max_age_s": LIMITS,
+        "adjusted": ("include", "exclude", "only"), "layout": ("rows", "columns", "table"), "limit": LIMITS, "page_token": ("t",),
+        "format": ("json", "csv", "xml"),
+    },
+    "metrics": {"expiry": DATES_GIVEN, "provider": PROVIDERS_GIVEN, "as_of": MOMENTS},
+    "strategies": {
+        "view": ("bullish", "neutral", "up", ""), "expiry": DATES_GIVEN, "types": ("long_call", "long_call,long_cal", "", "x"),
+        "max_loss": NUMBERS_GIVEN, "max_margin": NUMBERS_GIVEN, "legs_max": LIMITS, "width_max": LIMITS,
+        "min_pop": ("0.6", "0", "1", "1.1", "-0.1", "60%"), "limit": LIMITS, "provider": PROVIDERS_GIVEN, "as_of": MOMENTS,
+    },
+}  # fmt: skip
+VALUES |= OPTION_VALUES
 VALUES["intraday"] = {
     **VALUES["history"],
     "date": ("2013-10-07", "2013-11-03", "07.10.2013", "2013-02-30", "1850-01-01"),
@@ -95,6 +125,9 @@ READ: dict[str, Callable[[str, Any], Any]] = {
     "providers": lambda _, pairs: PROVIDERS.parse(pairs),
     "ended": lambda _, pairs: ENDED_JOBS.parse(pairs),
     "purge": lambda _, pairs: PURGE.parse(pairs),
+    "chain": lambda symbol, pairs: checked_symbol(symbol) and CHAIN.parse(pairs),
+    "metrics": lambda symbol, pairs: checked_symbol(symbol) and METRICS.parse(pairs),
+    "strategies": lambda symbol, pairs: checked_symbol(symbol) and STRATEGIES.parse(pairs),
     "backfill": lambda _, body: backfill_asked(body),
     "batch": lambda _, body: batch_request(body),
     "cursor": lambda symbol, path: check_cursor(symbol, *path) or {"symbol": symbol, "path": path},
@@ -150,7 +183,7 @@ def digest(endpoint: str, seed: int) -> str:
 
 def hashed(found: list[dict[str, Any]]) -> str:
     """Return a hash of outcomes."""
-    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(found, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def _pairs(values: dict[str, tuple[str, ...]], chance: random.Random) -> list[tuple[str, str]]:

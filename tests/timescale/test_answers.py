@@ -6,20 +6,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gateway.database import ledger_statements as ledger
-from gateway.database import statements
+from gateway.database import option_statements, statements
 from gateway.database.rows import bits_of
 from infra.runtime.postgres.timescale import move_database
 from schemas.identity import stream_id_of
 from schemas.intervals import DAY_US, MINUTE_US
-from schemas.streams import BAR_STREAM, Bar, Quote, StreamId, Trade
+from schemas.streams import BAR_STREAM, Bar, StreamId
 from schemas.tables import INDEX_BITS
 from sinks.store.shell.rows import WritePath
-from tests.support.builders import NINE_THIRTY, a_quote, a_trade
+from tests.support.builders import NINE_THIRTY, a_quote, a_slice, a_trade, an_observation
 from tests.support.sink_writers import a_minute
 from tests.support.timescale_bridge import Bridge
 from tests.support.timescale_rows import plain_database, run_job, store, told, values
 
-Records = Sequence[Bar | Quote | Trade]
+Records = Sequence[Any]  # of one kind
 Asked = tuple[str, tuple[Any, ...]]
 FROM, TO = NINE_THIRTY - DAY_US, NINE_THIRTY + 9 * DAY_US
 KNOWN = NINE_THIRTY + 10 * DAY_US  # by raw_offset after that: the order of knowledge is the order of our log
@@ -46,6 +46,14 @@ def first() -> Iterator[Records]:
     yield [
         a_trade(event_time=moment, raw_offset=at, known_from=KNOWN + at) for at, moment in enumerate(moments)
     ]
+    yield [
+        a_slice(event_time=moment, raw_offset=at, known_from=KNOWN + at, expiry=16_026 + 7 * (at % 3))
+        for at, moment in enumerate(moments)
+    ]
+    yield [
+        an_observation(symbol=f"UST:{tenor}", provider="treasury", raw_offset=at, known_from=KNOWN + at)
+        for at, tenor in enumerate(("3M", "10Y"))
+    ]
     yield [bar(NINE_THIRTY + 8 * DAY_US, 5_000, final=False)]
 
 
@@ -67,6 +75,10 @@ def late() -> Iterator[Records]:
         known = KNOWN + place
         yield [
             a_quote(event_time=m, raw_offset=place + at, known_from=known + at, bid=1.0)
+            for at, m in enumerate(moments)
+        ]
+        yield [
+            a_slice(event_time=m, raw_offset=place + at, known_from=known + at, underlying_price=1.0)
             for at, m in enumerate(moments)
         ]
     for _ in range(2):
@@ -103,6 +115,7 @@ def asked() -> Iterator[Asked]:
     yield statements.RENAMES, (FROM, FROM, 0, 0, 5_000)
     yield statements.KNOWN_SYMBOLS, (["SPY", "NOPE"],)
     yield statements.SERIES, (["SPY"], None, ["1m"])
+    yield from asked_of_options()
     yield ledger.CURSOR, (ids[0],)
     yield ledger.COLLECTED, ("bars.1m:yahoo:SPY",)
     yield ledger.FIRST_HOLE, ("SPY", "bars.1m:yahoo:SPY", FROM)
@@ -124,6 +137,22 @@ def asked() -> Iterator[Asked]:
         yield statement, (None, None, None, FROM, TO, FROM, "", 10)
 
 
+def asked_of_options() -> Iterator[Asked]:
+    """Yield every statement of option chains: the newest slices as of each moment, and slices of places that there are."""
+    options = stream_id_of(StreamId("options", "", "yahoo", "SPY"))
+    for as_of in AS_OF:
+        for provider in (None, "yahoo"):
+            yield option_statements.NEWEST_SLICES, ("SPY", provider, FROM, TO, as_of)
+        yield option_statements.QUOTES_BESIDE, ("SPY", [NINE_THIRTY], [as_of], MINUTE_US, FROM, TO)
+        yield option_statements.YIELDS, (["UST:3M", "UST:10Y"], 0, 40_000, as_of)
+    yield option_statements.FIRST_SLICE, ("SPY", None, FROM, TO)
+    # the first slice of all, and one that was told late
+    yield (
+        option_statements.SLICES_AT,
+        ([options] * 2, [NINE_THIRTY] * 2, [0, LATE << INDEX_BITS], FROM, TO),
+    )
+
+
 async def answers(bridge: Bridge) -> list[tuple[str, list[tuple[Any, ...]]]]:
     """Return what views and statements say."""
     return [
@@ -135,7 +164,9 @@ async def answers(bridge: Bridge) -> list[tuple[str, list[tuple[Any, ...]]]]:
 def test_every_statement_of_market_data_is_asked() -> None:
     """One that is new gets its line above."""
     known: list[str] = []
-    for name, value in [*vars(statements).items(), *vars(ledger).items()]:
+    for name, value in [
+        *vars(statements).items(), *vars(ledger).items(), *vars(option_statements).items(),
+    ]:  # fmt: skip
         if name.isupper() and not name.startswith("_") and isinstance(value, str | Mapping):
             known += value.values() if isinstance(value, Mapping) else [value]
 

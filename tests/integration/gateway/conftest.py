@@ -15,7 +15,7 @@ from tests.support.filled_market import fill
 
 @pytest.fixture(scope="session")
 def large_database(postgres_admin: str) -> Iterator[str]:
-    """DSN of a database with some 400,000 rows in many series and partitions; not to be changed."""
+    """DSN of a database with some 600,000 rows in many series and partitions; not to be changed."""
     name = f"large_{os.getpid()}"
     asyncio.run(execute(postgres_admin, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{os.getpid()}"))
     asyncio.run(fill(with_database(postgres_admin, name)))

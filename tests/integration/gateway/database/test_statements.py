@@ -8,7 +8,7 @@ from itertools import chain
 
 import pytest
 
-from gateway.database import basis_statements, ledger_statements, statements
+from gateway.database import basis_statements, ledger_statements, option_statements, statements
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.postgres.pool import connection, pool
 from tests.support.plans import nodes, plan_of
@@ -18,6 +18,9 @@ ALL = "'-infinity', 'infinity'"
 NOW = "'2026-05-01 UTC'"
 MINUTES = "stream_id_of('bars', '1m', 'yahoo', 'S70')"
 QUOTES = "stream_id_of('quotes', '', 'yahoo', 'S70')"
+OPTIONS = "stream_id_of('options', '', 'yahoo', 'S70')"
+SPAN = "'2026-03-01 UTC', '2026-05-02 UTC'"
+YEARS = "'1970-01-01 UTC', '2100-01-01 UTC'"
 TRADES = "stream_id_of('trades', '', 'yahoo', 'S70')"
 HUNDRED = f"ARRAY{[f'S{10 * n}' for n in range(1, 101)]}"
 
@@ -101,6 +104,17 @@ CASES: list[tuple[str, str, str, int]] = [
     ("new renames", statements.RENAMES, "'2026-03-05 UTC', '2026-03-05 UTC', 0, 0, 5000", 0),
     ("closes", statements.PREVIOUS_CLOSES,
      f"ARRAY[{MINUTES}], ARRAY[false], ARRAY['2026-03-20 UTC'::timestamptz], '2026-03-10 UTC', '2026-03-20 UTC', {NOW}, false", 2),
+    ("newest slices", option_statements.NEWEST_SLICES, f"'S70', NULL, {SPAN}, {NOW}", 2),
+    ("newest slices of a provider", option_statements.NEWEST_SLICES, f"'S70', 'yahoo', {SPAN}, '2026-04-02 UTC'", 2),
+    ("newest slices long ago", option_statements.NEWEST_SLICES, f"'S70', NULL, {YEARS}, '2026-01-20 UTC'", 4),
+    ("newest slices before all", option_statements.NEWEST_SLICES, f"'S70', NULL, {YEARS}, '2025-01-01 UTC'", 4),
+    ("first slice", option_statements.FIRST_SLICE, f"'S70', NULL, {YEARS}", 4),
+    ("first slice of none", option_statements.FIRST_SLICE, f"'S70', 'polygon', {YEARS}", 4),
+    ("slices at places", option_statements.SLICES_AT,
+     f"ARRAY[{OPTIONS}, {OPTIONS}], ARRAY['2026-03-05 08:00 UTC'::timestamptz, '2026-03-06 UTC'], ARRAY[6553600, 1], '2026-03-05 UTC', '2026-03-07 UTC'", 1),
+    ("quotes beside", option_statements.QUOTES_BESIDE,
+     f"'S70', ARRAY['2026-04-06 15:00 UTC'::timestamptz], ARRAY[{NOW}::timestamptz], 60000000, '2026-04-06 14:59 UTC', '2026-04-06 15:01 UTC'", 1),
+    ("yields", option_statements.YIELDS, f"ARRAY['UST:1M', 'UST:3M', 'UST:1Y', 'UST:2Y', 'UST:10Y'], 20500, 20515, {NOW}", 0),
 ]  # fmt: skip
 
 
@@ -128,7 +142,7 @@ def test_every_statement_has_its_plan_looked_at() -> None:
     """A new one needs a case here."""
     looked_at = {text for _, text, _, _ in CASES}
     there_are = set()
-    modules = statements, ledger_statements, basis_statements
+    modules = statements, ledger_statements, basis_statements, option_statements
     for name, value in chain.from_iterable(vars(module).items() for module in modules):
         if name.isupper() and not name.startswith("_"):
             there_are |= {value} if isinstance(value, str) else set()

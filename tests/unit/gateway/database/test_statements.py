@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from gateway.database import basis_statements, ledger_statements, statements
+from gateway.database import basis_statements, ledger_statements, option_statements, statements
 from schemas.streams import STREAMS
 from schemas.tables import tables
 
@@ -18,7 +18,9 @@ TIMED = "|".join(name for stream in STREAMS for name in tables(stream).timed)
 def texts() -> list[tuple[str, str]]:
     """Return every statement there is by name."""
     found = []
-    for name, value in (vars(statements) | vars(ledger_statements) | vars(basis_statements)).items():
+    for name, value in (
+        vars(statements) | vars(ledger_statements) | vars(basis_statements) | vars(option_statements)
+    ).items():
         if name.isupper() and not name.startswith("_"):
             if isinstance(value, str):
                 found.append((name, value))

@@ -15,7 +15,7 @@ from infra.runtime.postgres.pool import connection, pool
 from schemas.identity import stream_id_of, stream_text
 from schemas.intervals import DAY_US, MINUTE_US, micros
 from schemas.streams import StreamId
-from tests.support.filled_market import SYMBOLS
+from tests.support.filled_market import FACTORS, OPTIONED, RATES, SYMBOLS
 from tests.support.plans import plan_of
 
 NAMES = [StreamId("bars", "1m", "yahoo", f"S{n}") for n in range(AT_ONCE)]
@@ -70,7 +70,7 @@ async def test_every_series_is_read_once_whatever_the_pages(large_database: str)
         every = await all_series(snapshot, now)
     minutes = [each for each in every if each.id.interval == "1m"]
 
-    assert len(every) == len({each.id for each in every}) == 4 * SYMBOLS
+    assert len(every) == len({each.id for each in every}) == 4 * SYMBOLS + OPTIONED + len(RATES + FACTORS)
     assert {each.id.name for each in every if each.coverage or each.holes} == {"bars"}
     # of five sessions from Monday on those of Tuesday, Wednesday and Thursday; their rows begin with the regular hours
     assert {len(each.coverage) for each in minutes} == {3}
@@ -93,7 +93,7 @@ async def test_series_of_symbols_have_all_that_is_told(large_database: str) -> N
         series, working = await series_of(snapshot, ["S600", "S1"], low, high)
     states = {each.id.symbol: {hole.state for hole in each.holes} for each in series if each.holes}
 
-    assert symbols == sorted(f"S{n}" for n in range(SYMBOLS))
+    assert symbols == sorted([*(f"S{n}" for n in range(SYMBOLS)), *RATES, *FACTORS])
     assert len(series) == 8
     assert states == {"S600": {"open"}, "S1": {"filled"}}
     assert {each.series.symbol for each in working} == {"S600"}

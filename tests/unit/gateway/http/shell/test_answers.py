@@ -20,6 +20,7 @@ from gateway.http.shell.answers import (
     REQUEST_ID,
     REVALIDATE,
     ROWS_AT_ONCE,
+    Written,
     answer,
     cacheable,
     page,
@@ -61,6 +62,17 @@ async def test_the_tag_follows_the_content_and_not_the_request() -> None:
     assert tags[0] == tags[1]
     assert len({*tags}) == 4
     assert tags[0].startswith('W/"')
+
+
+async def test_data_written_once_is_answered_as_it_would_be_each_time() -> None:
+    """The same body and the same tag, however often it is asked for and whatever stands beside it."""
+    rows = [{"a": number, "b": None} for number in range(700)]
+    written = Written.of(rows)
+    for meta, more in (({}, {}), ({"x": 1}, {"next_page_token": "t"}), ({}, {})):
+        plain = await cacheable(rows, meta, request_of(), immutable=False, **more)
+        once = await cacheable(written, meta, request_of(), immutable=False, **more)
+
+        assert (once.body, once.headers["ETag"]) == (plain.body, plain.headers["ETag"])
 
 
 async def test_whoever_has_the_tag_gets_no_body() -> None:

@@ -1,0 +1,1 @@
+"""Option chains: slices of the log and the database, priced, and what is asked and answered of them."""
