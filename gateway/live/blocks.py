@@ -7,14 +7,17 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple, Protocol
 
 from gateway.live.ring import Entry
-from gateway.live.streams import BEST, channel_of, encode_entry, is_shadow
+from gateway.live.streams import BEST, channel_of, encode_entry, is_shadow, item_of
 from schemas.clocks import CanonicalOffset
 from schemas.errors import PermanentError
 from schemas.partitions import TopicPartition
+from schemas.streams import OPTION_STREAM
 from schemas.topics import GAPS
 from schemas.wire.codec import decode_value
 
 BLOCK_OFFSETS = 1_000  # decoding all of them for one symbol takes about 10 ms
+# Of option chains, whose slices have hundreds of legs: 20 MB of the largest there may be.
+SLICE_BLOCK_OFFSETS = 50
 RAW_OVERHEAD_BYTES = 200
 
 
@@ -90,6 +93,7 @@ class Block:
                 fields.get("event_time", 0),
                 raw.append_time,
                 encode_entry(topic, partition, raw.offset, fields),
+                item_of(topic, fields),
             )
             entries.append(entry)
             self.cost_bytes += entry.cost_bytes
@@ -106,9 +110,14 @@ class PastView(Protocol):
         """Return the block that says what is at `offset`, read since read `asked` where it does not hold it."""
 
 
-def block_of(offset: int) -> int:
+def block_offsets(topic: str) -> int:
+    """Return how many offsets a block of a topic has."""
+    return SLICE_BLOCK_OFFSETS if topic == OPTION_STREAM.topic else BLOCK_OFFSETS
+
+
+def block_of(topic: str, offset: int) -> int:
     """Return the number of the block that an offset lies in."""
-    return offset // BLOCK_OFFSETS
+    return offset // block_offsets(topic)
 
 
 def _newest(entries: list[Entry], scope: str, otherwise: CanonicalOffset) -> CanonicalOffset:

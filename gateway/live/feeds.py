@@ -5,12 +5,21 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
-from typing import Any, NamedTuple
+from typing import Any
 
 from gateway.http.moments import ALL_KNOWN
 from gateway.live.gap_news import MAX_OPEN_GAPS, GapNews, SymbolGaps
+from gateway.live.newest import NewestRecord, NewestSlices
 from gateway.live.ring import RING_MESSAGES, Entry, Ring
-from gateway.live.streams import BEST, CHANNEL_TOPICS, channel_of, encode_entry, is_shadow
+from gateway.live.streams import (
+    BEST,
+    CHANNEL_TOPICS,
+    channel_of,
+    encode_entry,
+    is_shadow,
+    item_of,
+    without_lists,
+)
 from schemas.clocks import CanonicalOffset, KnowledgeTime
 from schemas.intervals import AHEAD_US
 from schemas.partitions import TopicPartition, partition_of
@@ -23,15 +32,9 @@ OPEN_GAP_STATES = frozenset({"open", "filling"})
 SLOT_TOPICS = frozenset(stream.topic for stream in STREAMS if stream.versions == "slots")
 NO_PLACE = CanonicalOffset(-1)  # of what is derived and is no record of the log
 RING_BUDGET_BYTES = 268_435_456  # all rings of the process together
-
-
-class NewestRecord(NamedTuple):
-    """The newest record of a scope by event time, then by place in the log."""
-
-    fields: Mapping[str, Any]
-    partition: int
-    offset: CanonicalOffset
-    body: bytes
+# One ring, so that a chain of large slices does not take the memory of all other feeds: it holds some 50 polls of
+# 20 expiries with 200 legs.
+RING_BYTES = 33_554_432
 
 
 class Feed:
@@ -49,16 +52,22 @@ class Feed:
         self.queued = False  # whether it has its place among those the budget is taken from
         self._latest: dict[str, NewestRecord] = {}
         self._latest_final: dict[str, NewestRecord] = {}
+        self._slices: dict[str, NewestSlices] = {}
 
     def latest(self, scope: str) -> NewestRecord | None:
         """Return the newest record of a scope; of bars the forming one counts."""
         return self._latest.get(scope)
 
     def snapshot(self, scope: str) -> list[bytes]:
-        """Return the encoded newest records of a scope: open gaps, the last closed and the forming bar, or the newest."""
+        """Return the encoded newest records of a scope: open gaps, the last closed and the forming bar, or the newest.
+
+        Of an option chain it is the newest slice of each root and expiry.
+        """
         if self.topic == GAPS:
             gaps = self.open_gaps.values()
             return [gap.body for gap in gaps if scope in (BEST, gap.fields["provider"])]
+        if (slices := self._slices.get(scope)) is not None:
+            return slices.bodies()
         newest, final = self._latest.get(scope), self._latest_final.get(scope)
         kept = {known.offset: known.body for known in (final, newest) if known is not None}
         return list(kept.values())
@@ -77,6 +86,8 @@ class Feed:
                 (held := self._latest_final.get(scope)) is None or moment >= held.fields["event_time"]
             ):
                 self._latest_final[scope] = known
+            if item := item_of(self.topic, known.fields):
+                self._slices.setdefault(scope, NewestSlices()).note(item, known)
 
     def note_gap(self, known: NewestRecord) -> None:
         """Keep a gap while it is open; the oldest known give way beyond the bound."""
@@ -89,15 +100,23 @@ class Feed:
 
 
 class Feeds:
-    """Every feed of the process. Rings share one budget; the oldest record of all is the first to go."""
+    """Every feed of the process. Rings share one budget; the oldest record of all is the first to go.
+
+    No ring takes more than `ring_bytes` of it.
+    """
 
     def __init__(
-        self, partitions: int, *, budget_bytes: int = RING_BUDGET_BYTES, ring_messages: int = RING_MESSAGES
+        self,
+        partitions: int,
+        *,
+        budget_bytes: int = RING_BUDGET_BYTES,
+        ring_messages: int = RING_MESSAGES,
+        ring_bytes: int = RING_BYTES,
     ) -> None:
         """Begin empty; `begin` each partition before applying its records."""
         self.partitions = partitions
         self._budget_bytes = budget_bytes
-        self._ring_messages = ring_messages
+        self._ring_messages, self._ring_bytes = ring_messages, ring_bytes
         self._feeds: dict[tuple[str, str], Feed] = {}
         self._moves = 0
         self._moved: dict[str, int] = {}  # by symbol, when it last did
@@ -168,19 +187,10 @@ class Feeds:
         self._moved[symbol] = self._moves
         provider, shadow = fields["provider"], is_shadow(fields)
         body = encode_entry(topic, partition, offset, fields)
-        ring = feed.ring
-        entry = Entry(
-            offset,
-            ring.newest(BEST),
-            ring.newest(provider),
-            provider,
-            shadow,
-            fields.get("event_time", 0),
-            append_time,
-            body,
-        )
-        self._hold(feed, entry)
-        known = NewestRecord(fields, partition, offset, body)
+        before = feed.ring.newest(BEST), feed.ring.newest(provider)
+        moment, item = fields.get("event_time", 0), item_of(topic, fields)
+        self._hold(feed, Entry(offset, *before, provider, shadow, moment, append_time, body, item))
+        known = NewestRecord(without_lists(topic, fields), partition, offset, body)
         if topic == GAPS:
             feed.note_gap(known)
             self._news += self._gaps_of(symbol).hear_gap(fields)
@@ -244,6 +254,8 @@ class Feeds:
     def _hold(self, feed: Feed, entry: Entry) -> None:
         pushed_out = feed.ring.append(entry)
         self.held_bytes += entry.cost_bytes - (0 if pushed_out is None else pushed_out.cost_bytes)
+        while feed.ring.held_bytes > self._ring_bytes and (given_up := feed.ring.evict()) is not None:
+            self.held_bytes -= given_up.cost_bytes
         if not feed.queued:
             feed.queued = True
             heapq.heappush(self._oldest, (entry.append_time, id(feed), feed))

@@ -10,12 +10,12 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gateway.live.streams import BEST
+from gateway.live.streams import BEST, NO_ITEM, Item
 from schemas.clocks import CanonicalOffset, EventTime
 
 RING_MESSAGES = 32_768  # per feed: 20 to 60 s of the busiest stock at its open
 ENTRY_OVERHEAD_BYTES = 220  # a tuple, its integers and its places in the ring, beside the body
-COMPACT_AFTER = 1_024  # evicted entries kept as dead weight before the list is cut
+COMPACT_AFTER = 1_024  # places of evicted entries before the list is cut
 
 
 class Entry(NamedTuple):
@@ -32,6 +32,7 @@ class Entry(NamedTuple):
     event_time: EventTime
     append_time: int
     body: bytes
+    item: Item = NO_ITEM  # what it is the newest of, where that is not its whole stream
 
     @property
     def cost_bytes(self) -> int:
@@ -47,6 +48,13 @@ class Entry(NamedTuple):
         return self.previous if scope == BEST else self.previous_of_provider
 
 
+_NOWHERE = CanonicalOffset(-1)
+# Stands in the list for a record that was given up: a slice of an option chain is too large to be dead weight.
+_GIVEN_UP = Entry(
+    _NOWHERE, _NOWHERE, _NOWHERE, provider="", shadow=False, event_time=EventTime(0), append_time=0, body=b""
+)
+
+
 class Ring:
     """The newest entries of a feed by offset; what is older lives in Kafka."""
 
@@ -57,6 +65,7 @@ class Ring:
         self._offsets: list[CanonicalOffset] = []
         self._entries: list[Entry] = []
         self._head = 0
+        self.held_bytes = 0
         # Per scope, the offset of its newest record ever appended, and of its newest that is no longer here.
         self._newest: dict[str, CanonicalOffset] = {}
         self._evicted: dict[str, CanonicalOffset] = {}
@@ -83,6 +92,7 @@ class Ring:
             self._newest[scope] = entry.offset
         self._offsets.append(entry.offset)
         self._entries.append(entry)
+        self.held_bytes += entry.cost_bytes
         return self.evict() if len(self) > self.capacity else None
 
     def evict(self) -> Entry | None:
@@ -90,7 +100,9 @@ class Ring:
         if not len(self):
             return None
         entry = self._entries[self._head]
+        self._entries[self._head] = _GIVEN_UP
         self._head += 1
+        self.held_bytes -= entry.cost_bytes
         for scope in _scopes(entry):
             self._evicted[scope] = entry.offset
         if self._head >= COMPACT_AFTER and self._head * 4 >= len(self._entries):

@@ -6,7 +6,7 @@ Scope `best` is every record but those of shadow providers, in the order of the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,24 +14,27 @@ import orjson
 
 from gateway.market.gaps import GAP_COLUMNS
 from schemas.clocks import CanonicalOffset, iso_day
-from schemas.deriving import days, shown, shown_where_set
+from schemas.deriving import Field, days, items, lists, shown, shown_where_set
 from schemas.errors import PermanentError, UnknownSymbol
 from schemas.identity import event_id, stream_name
 from schemas.intervals import INTERVALS
 from schemas.macro_keys import is_series_key, series_key
-from schemas.streams import BY_TOPIC, MACRO_STREAM, STREAMS
+from schemas.streams import BY_TOPIC, MACRO_STREAM, OPTION_STREAM, STREAMS
 from schemas.symbols.names import is_provider_name, is_symbol
 from schemas.topics import CANONICAL_TOPICS, EVIDENCE, GAPS, PROVIDER_HEALTH
 
+Item = tuple[str | int, ...]
+"""What, within its stream, a record is the newest of: root and expiry of a slice; nothing more of any other."""
 BEST = "best"
 # The last two are no streams: they say what is missing of them, and who serves them.
 LIVE_TOPICS = (*CANONICAL_TOPICS, GAPS, EVIDENCE, PROVIDER_HEALTH)
 DEFAULT_INTERVAL = "1m"
-# What /ws/{symbol} subscribes to.
+# What /ws/{symbol} subscribes to: not to option chains, of which a snapshot alone takes hundreds of kilobytes.
 DEFAULT_CHANNELS = (
-    *(stream.channel(DEFAULT_INTERVAL) for stream in STREAMS if stream.of_instruments),
+    *(s.channel(DEFAULT_INTERVAL) for s in STREAMS if s.of_instruments and s is not OPTION_STREAM),
     "gaps",
 )
+OPTION_CHANNEL = OPTION_STREAM.channel("")  # what /ws/options/{symbol} subscribes to
 CHANNEL_TOPICS: Mapping[str, str] = {
     **{stream.name: stream.topic for stream in STREAMS if not stream.by_interval},
     "gaps": GAPS,
@@ -43,8 +46,13 @@ CAPABILITY_CHANNELS: Mapping[str, str] = {
     for interval in (INTERVALS if stream.by_interval else ("",))
 }
 """The channel that each capability of providers fills."""
-# Only the latest of its kind is worthless once a newer one exists.
-CONFLATED_CHANNELS = frozenset(stream.name for stream in STREAMS if stream.versions == "latest")
+# A record is worthless once a newer one of the same item exists.
+CONFLATED_CHANNELS = frozenset(
+    (*(stream.name for stream in STREAMS if stream.versions == "latest"), OPTION_CHANNEL)
+)
+NO_ITEM: Item = ()
+# Values of several items, each with a newest record of its own: of a chain the slices, by root and expiry.
+_ITEMS: Mapping[str, tuple[str, ...]] = {OPTION_STREAM.topic: items(OPTION_STREAM)}
 
 # `symbol` and `interval` are said by the stream; `raw_offset` and `index` by the event_id.
 _VALUES: Mapping[str, tuple[str, ...]] = {
@@ -56,6 +64,11 @@ _WHERE_SET: Mapping[str, tuple[str, ...]] = {
     GAPS: (),
 }
 _DAYS: Mapping[str, frozenset[str]] = {stream.topic: frozenset(days(stream)) for stream in STREAMS}
+
+
+_LISTS: Mapping[str, Mapping[str, tuple[Field, ...]]] = {
+    stream.topic: found for stream in STREAMS if (found := lists(stream))
+}
 
 
 class InvalidStream(PermanentError):
@@ -91,6 +104,11 @@ class LiveStream:
     def may_conflate(self) -> bool:
         """Whether an unsent record may give way to a newer one."""
         return self.channel in CONFLATED_CHANNELS
+
+    @property
+    def of_items(self) -> bool:
+        """Whether a record gives way to a newer one of its own item alone."""
+        return self.topic in _ITEMS
 
     def holds(self, fields: Mapping[str, Any]) -> bool:
         """Whether a canonical record of the stream's topic is one of its records."""
@@ -137,6 +155,18 @@ def channel_of(topic: str, fields: Mapping[str, Any]) -> str:
     return topic.partition(".")[0] if stream is None else stream.channel(fields.get("interval", ""))
 
 
+def item_of(topic: str, fields: Mapping[str, Any]) -> Item:
+    """Return what a canonical record of `topic` is the newest of, where it is."""
+    named = _ITEMS.get(topic)
+    return NO_ITEM if named is None else tuple(fields[name] for name in named)
+
+
+def without_lists(topic: str, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what a canonical record of `topic` says of itself: decoded legs take five times what their text takes."""
+    named = _LISTS.get(topic)
+    return fields if named is None else {name: fields[name] for name in fields if name not in named}
+
+
 def is_shadow(fields: Mapping[str, Any]) -> bool:
     """Whether the record came from a provider that is watched and not served as best."""
     return fields.get("route") == "shadow"
@@ -145,7 +175,8 @@ def is_shadow(fields: Mapping[str, Any]) -> bool:
 def wire_record(topic: str, partition: int, fields: Mapping[str, Any]) -> dict[str, Any]:
     """Return the record as a client sees it: its event_id, then only fields that carry something.
 
-    Times are integer microseconds since the Unix epoch, UTC; days are ISO dates; prices and sizes are numbers.
+    Times are integer microseconds since the Unix epoch, UTC; days are ISO dates; prices and sizes are numbers; legs are
+    parallel lists by field.
     """
     record: dict[str, Any] = {}
     if topic != GAPS:
@@ -162,7 +193,20 @@ def wire_record(topic: str, partition: int, fields: Mapping[str, Any]) -> dict[s
     for name in _DAYS.get(topic, ()):
         if name in record:
             record[name] = iso_day(record[name])
+    for name, members in _LISTS.get(topic, {}).items():
+        record[name] = _by_field(members, fields[name])
     return record
+
+
+def _by_field(members: Sequence[Field], held: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return a list of records as one list a field, without fields that say nothing of any of them."""
+    found = {}
+    for member in members:
+        values = [each[member.name] for each in held]
+        if any(value is not None for value in values):
+            is_day = member.kind == "date"
+            found[member.name] = [iso_day(v) if is_day and v is not None else v for v in values]
+    return found
 
 
 def encode_entry(topic: str, partition: int, offset: CanonicalOffset, fields: Mapping[str, Any]) -> bytes:

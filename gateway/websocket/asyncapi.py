@@ -32,6 +32,10 @@ ID = Column(
 ADDRESSES = {
     "multiplexed": ("/ws", "Any streams, subscribed by commands."),
     "symbol": ("/ws/{symbol}", "Begins with quotes, trades, 1-minute bars and gaps of the symbol."),
+    "options": (
+        "/ws/options/{symbol}",
+        "Begins with the option chain of the symbol: the newest slice of each root and expiry.",
+    ),
 }
 
 

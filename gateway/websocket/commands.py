@@ -180,7 +180,7 @@ _SUB = Column("sub", WHOLE, "Number of the subscription.")
 _CONFLATE = Column(
     "conflate",
     record(Column("mode", words_of(("latest", "none")), "Send only the newest of what waits, or all of it.")),
-    "Whether records may give way to newer ones; only quotes may.",
+    "Whether records may give way to newer ones; only quotes may, and slices of option chains to newer ones of their root and expiry.",
     always=False,
 )
 _ITEM = record(

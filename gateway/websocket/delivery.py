@@ -232,9 +232,12 @@ class ClientQueue:
 
     def _take(self, place: OpenSubscription, frame: Frame, together: Round) -> None:
         subscription, ring = place.subscription, place.feed.ring
-        if subscription.snapshot_due is not None:
+        if (reason := subscription.begins_anew(ring)) is not None:
             self._add_queued(frame)  # why it begins anew comes before that
-            frame.add(snapshot(place, self._feeds, subscription.snapshot_due))
+            frame.add(snapshot(place, self._feeds, reason))
+        if subscription.snapshot_due is not None:
+            self._due[subscription.number] = None  # the rest of it
+            return
         if subscription.fell_behind(ring):
             self._take_past(place, frame)
             return

@@ -8,10 +8,12 @@ from functools import lru_cache
 from gateway.live.feeds import Feed, Feeds
 from gateway.live.ring import Ring
 from gateway.websocket import encoding, messages
-from gateway.websocket.subscription import Delivery, Subscription
+from gateway.websocket.conflation import fitting
+from gateway.websocket.subscription import Delivery, SnapshotRest, Subscription
 from schemas.clocks import CanonicalOffset
 
 FRAME_BYTES = 65_536  # a frame is closed once it is this long
+SNAPSHOT_BYTES = 262_144  # of values in one message: of all but option chains it holds every one
 
 
 @lru_cache(maxsize=8_192)
@@ -85,19 +87,27 @@ def standing(place: OpenSubscription) -> Standing | None:
 def snapshot(place: OpenSubscription, feeds: Feeds, reason: str) -> bytes:
     """Return the message of the newest values of a stream, from which it goes on; made when there is room for it.
 
-    So a thousand of them take no memory while they wait.
+    So a thousand of them take no memory while they wait. Where the values are too long for one message it is the next part
+    of them: all parts are valid at one offset, and the snapshot stays due until the last.
     """
     subscription, feed = place.subscription, place.feed
-    applied, scope = feeds.applied(feed), subscription.stream.scope
-    subscription.snapshot_sent(applied)
+    scope, held = subscription.stream.scope, subscription.snapshot_rest
+    if held is None:
+        held = SnapshotRest(feeds.applied(feed), feeds.snapshot(feed, scope))
+    part = fitting(held.bodies, SNAPSHOT_BYTES)
+    last = part == len(held.bodies)
+    if last:
+        subscription.snapshot_sent(held.offset)
+    else:
+        subscription.snapshot_rest = SnapshotRest(held.offset, held.bodies[part:])
     return messages.LatestValues(
         sub=subscription.number,
         epoch=feeds.epochs[feed.topic],
-        offset=applied,
+        offset=held.offset,
         floor_offset=feed.ring.begun_after,
         reason=reason,
-        last=True,
-        data=feeds.snapshot(feed, scope),
+        last=last,
+        data=held.bodies[:part],
     ).encode()
 
 

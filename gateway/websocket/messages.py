@@ -111,8 +111,10 @@ class LatestValues(Message):
     epoch: str = member(TEXT, "Incarnation of the log that offsets belong to.")
     offset: CanonicalOffset = member(WHOLE, "What it is valid at.")
     floor_offset: CanonicalOffset = member(WHOLE, "The server's memory begins after it.")
-    reason: str = member(TEXT, "subscribe, recovery or failover.")
-    last: bool = member(FLAG, "Nothing of it follows.")
+    reason: str = member(
+        TEXT, "subscribe, recovery, failover, or behind: a conflated stream of several items was left behind."
+    )
+    last: bool = member(FLAG, "Nothing of it follows; else the next part does, valid at the same offset.")
     data: Sequence[bytes] = member(
         rows({"type": "array"}), "[offset, record] of each value; offset -1: derived, no record of the log."
     )

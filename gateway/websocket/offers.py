@@ -9,7 +9,7 @@ from gateway.live.feeds import Feed
 from gateway.live.streams import BEST, LiveStream
 from gateway.websocket import answers
 from schemas.configuration.streams import Streams
-from schemas.streams import ACTION_STREAM, BAR_STREAM, MACRO_STREAM, QUOTE_STREAM, TRADE_STREAM
+from schemas.streams import ACTION_STREAM, BAR_STREAM, MACRO_STREAM, OPTION_STREAM, QUOTE_STREAM, TRADE_STREAM
 
 
 def collected(streams: Streams) -> Mapping[str, tuple[str, ...]]:
@@ -25,6 +25,8 @@ def collected(streams: Streams) -> Mapping[str, tuple[str, ...]]:
         found[ACTION_STREAM.channel("")] = streams.actions.providers
     if streams.macro is not None:
         found[MACRO_STREAM.channel("")] = tuple(sorted({key.provider for key in streams.series}))
+    if streams.options is not None:
+        found[OPTION_STREAM.channel("")] = streams.options.providers
     return found
 
 

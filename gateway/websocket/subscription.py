@@ -10,7 +10,7 @@ the stream, and `epoch` names the incarnation of the log that offset belongs to.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,6 +22,7 @@ from gateway.websocket.conflation import Chosen, every, newest
 from schemas.clocks import CanonicalOffset
 
 RESUME_MAX_OFFSETS = 500_000  # of the partition, read from Kafka for one resume
+RESUME_MAX_SLICES = 5_000  # of a partition of option chains: each takes as much as a hundred other records
 RESUME_BEATS = 6  # heartbeats without any progress before a resume is given up
 BEHIND_WARN_PERCENT = 75  # of the ring: beyond it the next records come from Kafka
 BEHIND_CLEAR_PERCENT = 50
@@ -59,17 +60,27 @@ class Recovery:
     beats: int = 0  # since anything moved
 
 
+def resume_offsets(stream: LiveStream) -> int:
+    """Return how many offsets of its partition are read from Kafka for one resume of a stream."""
+    return RESUME_MAX_SLICES if stream.of_items else RESUME_MAX_OFFSETS
+
+
 def plan_resume(
-    wanted: StreamPosition, *, epoch: str, floor: CanonicalOffset, applied: CanonicalOffset
+    wanted: StreamPosition,
+    *,
+    epoch: str,
+    floor: CanonicalOffset,
+    applied: CanonicalOffset,
+    most: int = RESUME_MAX_OFFSETS,
 ) -> Recovery | ResumeRefused:
     """Return how the records above `wanted` are given, or why they are not.
 
     `floor` is the offset above which the ring is whole, `applied` the offset up to which this process has the
-    partition. What has to be read from the log is known to be too much before any of it is.
+    partition. What has to be read from the log, `most` offsets, is known to be too much before any of it is.
     """
     if wanted.epoch != epoch:
         return ResumeRefused(reason="epoch_changed")
-    if wanted.offset < floor and applied - wanted.offset > RESUME_MAX_OFFSETS:
+    if wanted.offset < floor and applied - wanted.offset > most:
         return ResumeRefused(reason="too_many")
     return Recovery(after=wanted.offset, doubtful=wanted.offset > applied)
 
@@ -86,6 +97,14 @@ class Delivery:
     more: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SnapshotRest:
+    """The part of a snapshot, valid at `offset`, that was not sent yet."""
+
+    offset: CanonicalOffset
+    bodies: Sequence[bytes]
+
+
 class Subscription:
     """The cursor of one client on one stream.
 
@@ -94,8 +113,8 @@ class Subscription:
     """
 
     __slots__ = (
-        "asked", "behind", "conflate", "covered", "number", "recovery", "snapshot_due", "state", "stream", "waiting",
-        "whole",
+        "asked", "behind", "conflate", "covered", "number", "recovery", "snapshot_due", "snapshot_rest", "state", "stream",
+        "waiting", "whole",
     )  # fmt: skip
 
     def __init__(self, number: int, stream: LiveStream, *, conflate: bool, covered: CanonicalOffset) -> None:
@@ -106,6 +125,7 @@ class Subscription:
         self.covered = self.whole = covered
         self.behind = False  # warned of falling behind, or reading from Kafka
         self.snapshot_due: str | None = None  # why the next message must be a snapshot
+        self.snapshot_rest: SnapshotRest | None = None  # what of it was not sent yet, once it has begun
         self.recovery: Recovery | None = None
         self.waiting = False  # for a block of the log
         self.asked = 0  # which read was the last when it began to wait
@@ -135,16 +155,27 @@ class Subscription:
     def restart(self, reason: str) -> None:
         """Forget what was to come: a snapshot is next, then what follows it."""
         self.snapshot_due, self.recovery, self.waiting = reason, None, False
+        self.snapshot_rest = None
 
     def snapshot_sent(self, covered: CanonicalOffset) -> None:
         """Go on live from `covered`, where the snapshot was valid."""
-        self.snapshot_due = None
+        self.snapshot_due = self.snapshot_rest = None
         self.covered = self.whole = covered
+
+    def begins_anew(self, ring: Ring) -> str | None:
+        """Return why the next message is a snapshot, or a part of one; None where it is not.
+
+        It is one where a conflated stream of several items fell behind: the newest of some may be in the ring no more.
+        """
+        if self.conflate and self.stream.of_items and not self.busy and self.fell_behind(ring):
+            self.restart("behind")
+        return self.snapshot_due
 
     def fell_behind(self, ring: Ring) -> bool:
         """Whether the ring has given up records this client still needs: only the log has them.
 
-        A conflated stream does so only in a resume, while nothing in the ring stands for what came before it.
+        A conflated stream does so only in a resume, while nothing in the ring stands for what came before it; of several
+        items nothing there stands for all.
         """
         if self.recovery is not None and self.recovery.doubtful:
             return True
@@ -152,7 +183,9 @@ class Subscription:
         floor = ring.floor(scope)
         if floor <= self.whole:
             return False
-        return not self.conflate or (self.recovery is not None and ring.newest(scope) <= floor)
+        if not self.conflate or self.stream.of_items:
+            return True
+        return self.recovery is not None and ring.newest(scope) <= floor
 
     def take(self, ring: Ring, applied: CanonicalOffset, limit_bytes: int) -> Delivery | None:
         """Return the next message and move the cursor over it; None where nothing waits."""
@@ -199,7 +232,7 @@ class Subscription:
 
     def _choose(self, waiting: Iterable[Entry], limit_bytes: int) -> Chosen | None:
         scope = self.stream.scope
-        return newest(waiting, scope) if self.conflate else every(waiting, scope, limit_bytes)
+        return (newest if self.conflate else every)(waiting, scope, limit_bytes)
 
     def _deliver(self, chosen: Chosen, *, live: bool) -> Delivery:
         self.covered = self.whole = chosen.entries[-1].offset

@@ -27,6 +27,8 @@ class Conversation:
         self._wanted: dict[str, dict[str, Any]] = {}
         self._chains = {stream: Chain(*position) for stream, position in (resume or {}).items()}
         self._names: dict[int, str] = {}
+        # Of snapshots whose last part has not come, by subscription: what they are valid at, and their records so far.
+        self._parts: dict[int, tuple[int, list[Mapping[str, Any]]]] = {}
         self._on_gap = on_gap
         self._asked: dict[int, tuple[str, ...]] = {}  # commands without an answer yet, by id
         self._last_id = 0
@@ -47,7 +49,7 @@ class Conversation:
 
     def begin(self) -> None:
         """Forget the names of the last connection: nothing is asked for yet."""
-        self._names, self._asked, self._open = {}, {}, set()
+        self._names, self._parts, self._asked, self._open = {}, {}, {}, set()
         self.ask_again_s = None
 
     def due(self) -> tuple[str, ...]:
@@ -104,6 +106,7 @@ class Conversation:
     def _take_unsubscribed(self, message: Mapping[str, Any]) -> Iterator[Event]:
         for sub in message["subs"]:
             self._names.pop(sub, None)
+            self._parts.pop(sub, None)
         return iter(())
 
     def _take_heartbeat(self, message: Mapping[str, Any]) -> Iterator[Event]:
@@ -124,9 +127,15 @@ class Conversation:
         stream = self._names.get(message["sub"])
         if stream is None:
             return  # of a stream that is left
-        records = [record for _, record in message["data"]]
-        yield Snapshot(stream=stream, offset=message["offset"], records=records, reason=message["reason"])
-        self._chains[stream] = Chain(message["epoch"], message["offset"])  # only now, as with a record
+        sub, offset = message["sub"], message["offset"]
+        begun_at, begun = self._parts.pop(sub, (offset, []))
+        records = [*(begun if begun_at == offset else ()), *(record for _, record in message["data"])]
+        if not message.get("last", True):
+            self._parts[sub] = offset, records
+            self._chains.pop(stream, None)  # whoever is cut off now has all of it sent again
+            return
+        yield Snapshot(stream=stream, offset=offset, records=records, reason=message["reason"])
+        self._chains[stream] = Chain(message["epoch"], offset)  # only now, as with a record
 
     def _take_recovered(self, message: Mapping[str, Any]) -> Iterator[Event]:
         stream = self._names.get(message["sub"])

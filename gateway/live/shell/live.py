@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
 
-from gateway.live.feeds import RING_BUDGET_BYTES, Feed, Feeds, NewestRecord
+from gateway.live.feeds import RING_BUDGET_BYTES, Feed, Feeds
 from gateway.live.gap_news import GapNews
+from gateway.live.newest import NewestRecord
 from gateway.live.ring import RING_MESSAGES
 from gateway.live.shell.past import LogPast
 from gateway.live.shell.pump import Pump

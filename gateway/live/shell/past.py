@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from gateway.live.blocks import BLOCK_OFFSETS, Block, LoggedRecord, block_of
+from gateway.live.blocks import Block, LoggedRecord, block_of, block_offsets
 from gateway.live.shell.log import PAST_TUNING, REQUEST_TIMEOUT_S, TUNING, collect
 from infra.runtime import metrics
 from infra.runtime.backoff import RETRY_S
@@ -54,7 +54,7 @@ class LogPast:
 
     def find(self, place: TopicPartition, offset: int, *, asked: int) -> Block | None:
         """Return the block that says what is at `offset`: one that holds it, or any that was read since read `asked`."""
-        key = place, block_of(offset)
+        key = place, block_of(place.topic, offset)
         block = self._blocks.get(key)
         if block is None or not (block.holds(offset) or block.number > asked):
             return None
@@ -63,7 +63,7 @@ class LogPast:
 
     def want(self, place: TopicPartition, offset: int, who: Awaiting, number: int) -> None:
         """Have the block of `offset` read, and `who` told."""
-        self._wanted.setdefault((place, block_of(offset)), {})[who, number] = offset
+        self._wanted.setdefault((place, block_of(place.topic, offset)), {})[who, number] = offset
         if len(self._workers) < READERS:
             worker = asyncio.create_task(self._work(), name="past")
             self._workers.add(worker)
@@ -161,7 +161,8 @@ class LogPast:
     def _read(self, place: TopicPartition, index: int, number: int) -> Block:
         reader, name = self._reader(), self._prefix + place.topic
         low, high = reader.bounds(name, place.partition)
-        first, last = max(low, index * BLOCK_OFFSETS), (index + 1) * BLOCK_OFFSETS - 1
+        size = block_offsets(place.topic)
+        first, last = max(low, index * size), (index + 1) * size - 1
         by_key: dict[bytes, list[LoggedRecord]] = {}
         to = min(last, first - 1)
         if first <= last and first < high:

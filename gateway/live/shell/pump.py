@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
@@ -23,15 +23,32 @@ from infra.runtime.kafka.clients import Message
 from schemas.clocks import CanonicalOffset
 from schemas.errors import BrokerUnavailable, ConfigurationError, PermanentError
 from schemas.partitions import TopicPartition
+from schemas.streams import OPTION_STREAM
 from schemas.topics import EVIDENCE, GAPS, PROVIDER_HEALTH
 from schemas.wire.codec import decode_value
 
 WARM_TAIL = 5_000  # offsets per partition read before the first client is let in
+WARM_SLICES = 2_000  # ... of option chains, whose decoding takes 2 ms each; an hour's polls of 15 symbols
 FETCH_MESSAGES = 2_000
-SLICE_MESSAGES = 200  # applied between two looks at the sockets: about 4 ms
+TURN_MESSAGES = 200  # applied between two looks at the sockets: about 4 ms
+TURN_BYTES = 65_536  # ... as are two slices of an option chain with 200 legs
 PROBE_EVERY_S = 5.0
 
 log = logging.getLogger(__name__)
+
+
+def turns(batch: Sequence[Message]) -> Iterator[Sequence[Message]]:
+    """Yield the messages of a batch, in order, as many at a time as are applied in one turn of the loop."""
+    part: list[Message] = []
+    size = 0
+    for message in batch:
+        part.append(message)
+        size += len(message.value() or b"")
+        if len(part) >= TURN_MESSAGES or size >= TURN_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 class LiveListener(Protocol):
@@ -115,8 +132,8 @@ class Pump:
                 # Before anything is applied that may be of another log.
                 look_at_s = monotonic_s() + RETRY_S
                 await self._probe_quietly(tail)
-            for begin in range(0, len(batch), SLICE_MESSAGES):
-                self._apply(tail, batch[begin : begin + SLICE_MESSAGES])
+            for part in turns(batch):
+                self._apply(tail, part)
                 await asyncio.sleep(0)  # accepts and writers get their turn
             if not self.ready and not self._warming:
                 self.ready = True
@@ -182,7 +199,8 @@ class Pump:
                 starts[place] = CanonicalOffset(applied[place] + 1)
             else:
                 # The ledger is compacted: what is open stands anywhere in it, and a client must hear of all of it.
-                starts[place] = low if place.topic == GAPS else CanonicalOffset(max(low, high - WARM_TAIL))
+                tail_offsets = WARM_SLICES if place.topic == OPTION_STREAM.topic else WARM_TAIL
+                starts[place] = low if place.topic == GAPS else CanonicalOffset(max(low, high - tail_offsets))
                 self._feeds.begin(place, starts[place])
                 if starts[place] < high:
                     self._warming[place] = high

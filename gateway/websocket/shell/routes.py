@@ -1,4 +1,4 @@
-"""The WebSocket endpoints: `/ws`, and `/ws/{symbol}` which begins with the symbol's streams; hardened upgrades."""
+"""The WebSocket endpoints: `/ws`, and those that begin with streams of a symbol: `/ws/{symbol}` and `/ws/options/{symbol}`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.http.endpoints import Answer, Endpoint, Parameter, Query
 from gateway.http.parameters import Symbol
 from gateway.http.shell.answers import Serves
 from gateway.live.shell.live import LiveStreams
-from gateway.live.streams import BEST, DEFAULT_CHANNELS, InvalidStream, parse_stream
+from gateway.live.streams import BEST, DEFAULT_CHANNELS, OPTION_CHANNEL, InvalidStream, parse_stream
 from gateway.websocket import answers, messages
 from gateway.websocket.codes import (
     CLOSE_CONNECTIONS,
@@ -41,7 +41,7 @@ from gateway.websocket.shell.farewell import Goodbye
 from gateway.websocket.shell.sockets import harden
 from gateway.websocket.shell.subscriber import StreamCatalogue
 from gateway.websocket.shell.ticker import Ticker
-from gateway.websocket.subscription import RESUME_MAX_OFFSETS
+from gateway.websocket.subscription import RESUME_MAX_OFFSETS, RESUME_MAX_SLICES
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s, wall_us
 from schemas.identity import stream_name
@@ -78,6 +78,18 @@ WS_OF_SYMBOL = Endpoint(
     query=Query,
     lenient=True,
     path_parameters={"symbol": Parameter(kind=Symbol(), words="The symbol, percent-encoded.")},
+    answers=_UPGRADED,
+    problems=_PROBLEMS,
+)
+WS_OF_OPTIONS = Endpoint(
+    method="GET",
+    path="/ws/options/{symbol}",
+    scope="stream",
+    topic="Streams",
+    summary="A WebSocket that begins with the option chain of one symbol, with no command sent.",
+    query=Query,
+    lenient=True,
+    path_parameters={"symbol": Parameter(kind=Symbol(), words="The underlying's symbol, percent-encoded.")},
     answers=_UPGRADED,
     problems=_PROBLEMS,
 )
@@ -129,7 +141,15 @@ class WebSockets:
         symbol = request.match_info["symbol"]
         return await self._serve(request, [_preset(channel, symbol) for channel in DEFAULT_CHANNELS])
 
-    serves: ClassVar[Serves] = ((WS, multiplexed), (WS_OF_SYMBOL, of_symbol))
+    async def of_options(self, request: web.Request) -> web.StreamResponse:
+        """Serve `/ws/options/{symbol}`: slices of the symbol's option chain, with no command sent."""
+        return await self._serve(request, [_preset(OPTION_CHANNEL, request.match_info["symbol"])])
+
+    serves: ClassVar[Serves] = (
+        (WS, multiplexed),
+        (WS_OF_SYMBOL, of_symbol),
+        (WS_OF_OPTIONS, of_options),
+    )
 
     async def drain(self, within_s: float) -> None:
         """Send everybody away with 1012, spread so that they do not reconnect in one burst."""
@@ -248,6 +268,7 @@ class WebSockets:
                 "frame_bytes": FRAME_BYTES,
                 "queue_bytes": QUEUE_BYTES,
                 "resume_offsets": RESUME_MAX_OFFSETS,
+                "resume_slices": RESUME_MAX_SLICES,
             },
             features=FEATURES,
         ).encode()

@@ -24,6 +24,7 @@ from gateway.websocket.subscription import (
     StreamPosition,
     Subscription,
     plan_resume,
+    resume_offsets,
 )
 from schemas.clocks import CanonicalOffset
 from schemas.errors import AmbiguousSymbol, BrokerUnavailable, TransientError
@@ -153,7 +154,8 @@ class Subscriber:
         subscription, feed = place.subscription, place.feed
         if isinstance(start, StreamPosition):
             floor, epoch = feed.ring.floor(subscription.stream.scope), self._live.feeds.epochs[feed.topic]
-            start = plan_resume(start, epoch=epoch, floor=floor, applied=self._live.feeds.applied(feed))
+            applied, most = self._live.feeds.applied(feed), resume_offsets(subscription.stream)
+            start = plan_resume(start, epoch=epoch, floor=floor, applied=applied, most=most)
         if isinstance(start, Recovery):
             subscription.recover(start)
         elif isinstance(start, ResumeRefused):

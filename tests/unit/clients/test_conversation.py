@@ -182,3 +182,34 @@ def test_falling_behind_is_told() -> None:
     _, events = heard(results(OK), {"t": "slow", "sub": 3, "action": "warn"})
     assert isinstance(events[0], Slow)
     assert (events[0].stream, events[0].action) == (SPY, "warn")
+
+
+def part(offset: int, *prices: float, last: bool) -> dict[str, Any]:
+    """Return a part of a snapshot."""
+    data = [[number, {"price": price}] for number, price in enumerate(prices)]
+    told = {"t": "snapshot", "sub": 3, "epoch": "f", "offset": offset, "reason": "subscribe"}
+    return {**told, "last": last, "data": data}
+
+
+def test_a_snapshot_in_parts_is_told_once_and_whole() -> None:
+    """Until its last part came there is no position: whoever is cut off has it sent again."""
+    market, events = heard(results(OK), part(20, 1.0, last=False), part(20, 2.0, 3.0, last=False))
+    assert (events, market.positions(), market.item(SPY)) == ([], {}, {"stream": SPY})
+    (whole,) = market.take(part(20, last=True))
+    prices: list[Any] = [{"price": 1.0}, {"price": 2.0}, {"price": 3.0}]
+    assert whole == Snapshot(stream=SPY, offset=20, records=prices, reason="subscribe")
+    assert market.positions() == {SPY: ("f", 20)}
+
+
+def test_parts_of_a_snapshot_that_was_never_finished_are_forgotten() -> None:
+    """With the connection, with the subscription, and where the server began another one."""
+    market, _ = heard(results(OK), part(20, 1.0, last=False))
+    assert [
+        event.records for event in market.take(part(30, 2.0, last=True)) if isinstance(event, Snapshot)
+    ] == [[{"price": 2.0}]]
+    list(market.take(part(40, 1.0, last=False)))
+    market.begin()
+    list(market.take(results(OK)))
+    assert [
+        event.records for event in market.take(part(40, 2.0, last=True)) if isinstance(event, Snapshot)
+    ] == [[{"price": 2.0}]]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gateway.live.blocks import BLOCK_OFFSETS, Block, LoggedRecord, block_of
+from gateway.live.blocks import BLOCK_OFFSETS, SLICE_BLOCK_OFFSETS, Block, LoggedRecord, block_of
 from schemas.partitions import TopicPartition
-from schemas.streams import Trade
+from schemas.streams import OPTION_STREAM, Trade
 from schemas.topics import GAPS, TRADES
 from schemas.wire.codec import encode
-from tests.support.builders import a_gap, a_trade
+from tests.support.builders import a_gap, a_slice, a_trade
 
 SPY = ("trades", "SPY")
 
@@ -73,4 +73,22 @@ def test_a_block_holds_what_it_was_read_of() -> None:
     """The grid is the same for every reader, so that blocks are shared."""
     block = a_block([], to=50)
     assert (block.holds(0), block.holds(50), block.holds(51)) == (True, True, False)
-    assert [block_of(offset) for offset in (0, BLOCK_OFFSETS - 1, BLOCK_OFFSETS)] == [0, 0, 1]
+    assert [block_of(TRADES, offset) for offset in (0, BLOCK_OFFSETS - 1, BLOCK_OFFSETS)] == [0, 0, 1]
+
+
+def test_slices_of_the_past_know_which_of_them_stand_for_each_other() -> None:
+    """Whether a slice came from memory or from the log, it gives way to the same."""
+    topic = OPTION_STREAM.topic
+    slices = [a_slice(expiry=16_026), a_slice(expiry=16_033, root="SPYW")]
+    raws = [LoggedRecord(offset, 7, encode(topic, each)) for offset, each in enumerate(slices)]
+    block = Block(TopicPartition(topic, 0), 0, 9, high=10, number=1, by_key={b"SPY": raws})
+    found = block.after(-1, ("options", "SPY"), "best")
+    assert [entry.item for entry in found] == [("SPY", 16_026), ("SPYW", 16_033)]
+
+
+def test_a_block_of_slices_is_short() -> None:
+    """A thousand of them would take as much as all rings together may."""
+    topic = OPTION_STREAM.topic
+    numbers = [block_of(topic, offset) for offset in (0, SLICE_BLOCK_OFFSETS - 1, SLICE_BLOCK_OFFSETS)]
+    assert numbers == [0, 0, 1]
+    assert SLICE_BLOCK_OFFSETS * 20 == BLOCK_OFFSETS

@@ -8,13 +8,18 @@ import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.live.feeds import RING_BUDGET_BYTES, RING_BYTES, Feeds
 from gateway.live.gap_news import MAX_OPEN_GAPS
-from gateway.live.streams import BEST
-from schemas.intervals import AHEAD_US, HOUR_US, MINUTE_US, SECOND_US
+from gateway.live.newest import SLICE_OVERHEAD_BYTES
+from gateway.live.ring import ENTRY_OVERHEAD_BYTES
+from gateway.live.streams import BEST, encode_entry
+from schemas.intervals import AHEAD_US, DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from schemas.partitions import TopicPartition
+from schemas.streams import OPTION_STREAM
 from schemas.topics import BARS, EVIDENCE, GAPS, QUOTES, TRADES
-from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_quote, a_trade, an_evidence
-from tests.support.live_feeds import PLACE, apply_quote, apply_trade, empty_feeds
+from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_leg, a_quote, a_slice, a_trade, an_evidence
+from tests.support.live_feeds import PLACE, apply_quote, apply_slice, apply_trade, empty_feeds
+from tests.support.memory import held_bytes
 
 
 def test_the_first_link_of_a_restarted_gateway_is_where_it_began() -> None:
@@ -228,3 +233,70 @@ def test_the_oldest_record_of_all_goes_first_though_rings_moved_by_themselves() 
     feeds._budget_bytes = feeds.held_bytes - 1  # noqa: SLF001 - what a smaller process would have
     apply_trade(feeds, 20)
     assert [entry.offset for entry in feeds.feed("quotes", "SPY").ring.after(-1, BEST)] == [11, 12]
+
+
+def test_a_snapshot_of_a_chain_is_the_newest_slice_of_each_expiry() -> None:
+    """By expiry, of whichever provider it came; those that expired by the newest stamp are gone."""
+    feeds = empty_feeds()
+    today = NINE_THIRTY // DAY_US
+    apply_slice(feeds, 0, today)
+    apply_slice(feeds, 1, today + 7, root="SPYW")
+    apply_slice(feeds, 2, today + 7)
+    apply_slice(feeds, 3, today + 7, provider="polygon")
+    apply_slice(feeds, 4, today + 14, provider="polygon", route="shadow")
+    feed = apply_slice(feeds, 5, today + 7, event_time=NINE_THIRTY)  # late: an older one of the same
+    offsets = {
+        scope: [orjson.loads(body)[0] for body in feed.snapshot(scope)]
+        for scope in (BEST, "yahoo", "polygon", "finnhub")
+    }
+    assert offsets == {BEST: [0, 3, 1], "yahoo": [0, 2, 1], "polygon": [3, 4], "finnhub": []}
+    apply_slice(feeds, 6, today + 7, event_time=NINE_THIRTY + DAY_US)
+    assert [orjson.loads(body)[0] for body in feeds.snapshot(feed, BEST)] == [6, 1]
+
+
+def test_a_slice_from_the_future_ends_no_expiry() -> None:
+    """Its stamp is suspect: by it every contract would have expired."""
+    feeds = empty_feeds()
+    apply_slice(feeds, 0)
+    known_from = NINE_THIRTY + DAY_US
+    feed = apply_slice(feeds, 1, event_time=NINE_THIRTY + 900 * DAY_US, known_from=known_from)
+    assert [orjson.loads(body)[0] for body in feed.snapshot(BEST)] == [0]
+
+
+def test_a_chain_polled_for_hours_takes_no_more_than_its_bound() -> None:
+    """20 expiries of 200 legs a minute: what the ring holds is counted and bounded, and so is what it takes."""
+    one = asdict(a_slice(legs=[a_leg(strike=50 + n / 2, right=right) for n in range(100) for right in "CP"]))
+    largest = len(encode_entry(OPTION_STREAM.topic, PLACE, 1, one))
+    bound = 40 * largest
+
+    def after(polls: int) -> Feeds:
+        feeds = Feeds(4, ring_bytes=bound)
+        feeds.begin(TopicPartition(OPTION_STREAM.topic, PLACE), 0)
+        for offset in range(20 * polls):
+            said = {"expiry": 16_026 + offset % 20, "event_time": NINE_THIRTY + offset}
+            feeds.apply(TopicPartition(OPTION_STREAM.topic, PLACE), offset, offset, {**one, **said})
+        feed = feeds.find("options", "SPY")
+        assert feed is not None
+        assert feeds.held_bytes == feed.ring.held_bytes <= bound
+        assert len(feed.snapshot(BEST)) == 20
+        newest = feed.latest(BEST)
+        assert newest is not None
+        assert "legs" not in newest.fields  # decoded they take five times what their text takes
+        assert len(feed.ring) == min(20 * polls, feeds.held_bytes // (largest + ENTRY_OVERHEAD_BYTES))
+        return feeds
+
+    # The newest slice of each expiry is held whether or not the ring still does.
+    assert held_bytes(lambda: after(12)) < 1.1 * bound + 20 * (largest + SLICE_OVERHEAD_BYTES)
+
+
+def test_a_chain_does_not_push_the_records_of_others_out() -> None:
+    """The bound of one ring is below that of all."""
+    assert 4 * RING_BYTES < RING_BUDGET_BYTES
+    feeds = empty_feeds(budget_bytes=100_000, ring_bytes=20_000)
+    trades = apply_trade(feeds, 0)
+    for offset in range(100):
+        apply_slice(feeds, offset)
+    chain = feeds.find("options", "SPY")
+    assert chain is not None
+    assert 18_000 < chain.ring.held_bytes <= 20_000
+    assert len(trades.ring) == 1

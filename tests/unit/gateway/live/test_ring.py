@@ -33,6 +33,7 @@ def test_a_ring_is_the_tail_of_the_log(
         start = max(after, ring.floor(scope))
         assert list(ring.after(start, scope)) == [entry for entry in stream if entry.offset > start]
         assert ring.newest(scope) == (stream[-1].offset if stream else 9)
+    assert ring.held_bytes == sum(entry.cost_bytes for entry in everything[len(everything) - len(ring) :])
 
 
 def test_an_empty_ring_promises_nothing_before_it_began() -> None:
@@ -61,3 +62,15 @@ def test_memory_of_evicted_entries_is_returned() -> None:
 
     assert held_bytes(lambda: after(20_000)) < 2 * held_bytes(lambda: after(5_000))
     assert after(50_000).count_after(49_989) == 10
+
+
+def test_a_record_that_was_given_up_is_no_longer_in_memory() -> None:
+    """At once: of large ones a thousand would be many times what the ring may hold."""
+
+    def after(records: int) -> Ring:
+        ring = Ring(-1, 10)
+        for offset in range(records):
+            ring.append(an_entry(offset)._replace(body=b"x" * 50_000 + b"%d" % offset))
+        return ring
+
+    assert held_bytes(lambda: after(500)) < 12 * 50_000

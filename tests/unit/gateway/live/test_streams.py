@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import date, timedelta
 from typing import Any
 
 import orjson
@@ -12,16 +13,22 @@ from hypothesis import strategies as st
 
 from gateway.live.streams import (
     CAPABILITY_CHANNELS,
+    DEFAULT_CHANNELS,
+    OPTION_CHANNEL,
     InvalidStream,
     LiveStream,
     encode_entry,
+    item_of,
     parse_stream,
     wire_record,
+    without_lists,
 )
 from schemas.identity import event_id
-from schemas.streams import MACRO_STREAM
+from schemas.streams import MACRO_STREAM, OPTION_STREAM
 from schemas.topics import BARS, GAPS, QUOTES, TRADES
-from tests.support.builders import a_bar, a_gap, a_quote, a_trade
+from tests.support.builders import NINE_THIRTY, a_bar, a_gap, a_leg, a_quote, a_slice, a_trade
+
+FIRST_DAY = date(1970, 1, 1)
 
 
 @pytest.mark.parametrize(
@@ -153,3 +160,71 @@ def test_a_capability_of_providers_fills_a_channel() -> None:
     """Routing and streams name the same thing."""
     assert CAPABILITY_CHANNELS["quotes"] == "quotes"
     assert CAPABILITY_CHANNELS["bars:1m"] == "bars.1m"
+
+
+def test_a_slice_is_columnar_on_the_wire() -> None:
+    """A list for each field of its legs that is said of any of them; days are ISO dates, times integers."""
+    legs = [a_leg(last_time=NINE_THIRTY), a_leg(right="P", bid=None, ask=0.05, oi_date=None)]
+    record = wire_record(OPTION_STREAM.topic, 3, asdict(a_slice(legs=legs, expiry=16_026)))
+    assert (record["root"], record["expiry"]) == ("SPY", "2013-11-17")
+    assert record["legs"] == {
+        "strike": [170.0, 170.0],
+        "right": ["C", "P"],
+        "bid": [1.2, None],
+        "ask": [1.25, 0.05],
+        "quote_time": [NINE_THIRTY, NINE_THIRTY],
+        "last_time": [NINE_THIRTY, None],
+        "open_interest": [12.0, 12.0],
+        "oi_date": ["2013-10-06", None],
+        "multiplier": [100.0, 100.0],
+    }
+
+
+LEGS = st.lists(
+    st.builds(
+        a_leg,
+        strike=st.floats(0.5, 5_000),
+        right=st.sampled_from("CP"),
+        bid=st.none() | st.floats(0, 100),
+        volume=st.none() | st.integers(0, 10**6).map(float),
+        oi_date=st.none() | st.integers(15_000, 17_000),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@given(LEGS)
+def test_the_legs_of_a_slice_are_read_back_from_their_columns(legs: list[dict[str, Any]]) -> None:
+    """Nothing but days changes its form, and a column that is left out was null throughout."""
+    body = encode_entry(OPTION_STREAM.topic, 0, 7, asdict(a_slice(legs=legs)))
+    columns = orjson.loads(body)[1]["legs"]
+    assert {len(column) for column in columns.values()} == {len(legs)}
+    for number, leg in enumerate(legs):
+        given = leg | {"oi_date": leg["oi_date"] and str(FIRST_DAY + timedelta(days=leg["oi_date"]))}
+        assert {name: columns[name][number] if name in columns else None for name in leg} == given
+
+
+def test_the_streams_of_a_symbol_come_without_its_option_chain() -> None:
+    """Whoever wants a price must not be sent hundreds of kilobytes."""
+    assert OPTION_CHANNEL == "options"
+    assert OPTION_CHANNEL not in DEFAULT_CHANNELS
+    assert set(DEFAULT_CHANNELS) == {"quotes", "trades", "bars.1m", "actions", "gaps"}
+
+
+def test_a_slice_gives_way_to_one_of_its_root_and_expiry_alone() -> None:
+    """A quote gives way to any newer quote, a trade to none."""
+    chain, quotes, trades = (parse_stream(f"{name}:best:SPY") for name in ("options", "quotes", "trades"))
+    assert [stream.may_conflate for stream in (chain, quotes, trades)] == [True, True, False]
+    assert [stream.of_items for stream in (chain, quotes, trades)] == [True, False, False]
+    assert item_of(OPTION_STREAM.topic, asdict(a_slice(root="SPYW", expiry=16_033))) == ("SPYW", 16_033)
+    assert item_of(QUOTES, asdict(a_quote())) == ()
+
+
+def test_the_legs_of_a_slice_are_not_kept_decoded() -> None:
+    """What is asked of the newest record is asked of everything else."""
+    fields = asdict(a_slice())
+    assert without_lists(OPTION_STREAM.topic, fields) == {
+        name: value for name, value in fields.items() if name != "legs"
+    }
+    assert without_lists(QUOTES, fields) is fields

@@ -19,7 +19,7 @@ def test_a_conflated_reader_ends_on_the_last_quote(pulls: list[int]) -> None:
         for _ in range(arrivals):
             previous, offset = offset, offset + 1
             ring.append(an_entry(offset, previous))
-        chosen = newest(ring.after(covered, BEST), BEST)
+        chosen = newest(ring.after(covered, BEST), BEST, 1_000)
         assert (chosen is None) == (arrivals == 0)
         if chosen is not None:
             assert chosen.previous <= covered  # whole, although quotes are missing
@@ -46,6 +46,51 @@ def test_an_unconflated_reader_gets_every_record_within_the_limit() -> None:
 
 def test_conflation_says_how_much_gave_way_and_over_how_long() -> None:
     """`conf` carries the count and the span between the oldest and the newest."""
-    chosen = newest([an_entry(3, 1), an_entry(5, 3), an_entry(9, 5)], BEST)
+    chosen = newest([an_entry(3, 1), an_entry(5, 3), an_entry(9, 5)], BEST, 1_000)
     assert chosen is not None
     assert (chosen.previous, chosen.conflated, chosen.span_us) == (1, 2, 6)
+
+
+ITEMS = (("SPY", 1), ("SPY", 2), ("SPYW", 2))
+
+
+@given(st.lists(st.tuples(st.integers(0, 6), st.integers(1, 40)), max_size=30), st.data())
+def test_a_conflated_reader_of_a_chain_ends_on_the_newest_slice_of_each_item(
+    pulls: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    """However little fits a frame: in order, no slice after a newer one of its item, every record accounted for."""
+    ring, offset, covered, heard = Ring(-1), -1, -1, 0
+    said: dict[object, int] = {}
+    last: dict[object, int] = {}
+    for arrivals, limit_bytes in pulls:
+        for _ in range(arrivals):
+            previous, offset = offset, offset + 1
+            item = data.draw(st.sampled_from(ITEMS))
+            last[item] = offset
+            ring.append(an_entry(offset, previous, item=item))
+        more = True
+        while more and (chosen := newest(ring.after(covered, BEST), BEST, limit_bytes)) is not None:
+            assert chosen.previous <= covered
+            for entry in chosen.entries:
+                assert entry.offset > max(covered, said.get(entry.item, -1))
+                said[entry.item] = covered = entry.offset
+            assert (
+                sum(len(entry.body) + 1 for entry in chosen.entries) <= limit_bytes
+                or len(chosen.entries) == 1
+            )
+            heard, more = heard + len(chosen.entries) + chosen.conflated, chosen.more
+        assert said == last
+    assert (covered, heard) == (offset, offset + 1)
+
+
+def test_an_older_slice_gives_way_to_one_that_is_left_for_the_next_frame() -> None:
+    """The client is told of it with the message that passes over it."""
+    near, far = ITEMS[0], ITEMS[1]
+    waiting = [an_entry(1, 0, item=near), an_entry(2, 1, item=far), an_entry(3, 2, item=near)]
+    first = newest(waiting, BEST, 1)
+    assert first is not None
+    assert ([entry.offset for entry in first.entries], first.conflated, first.more) == ([2], 1, True)
+    second = newest(waiting[2:], BEST, 1)
+    assert second is not None
+    assert ([entry.offset for entry in second.entries], second.conflated, second.previous) == ([3], 0, 2)
+    assert not second.more

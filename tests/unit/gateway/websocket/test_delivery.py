@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import tracemalloc
 from dataclasses import asdict
+from datetime import date, timedelta
 from itertools import count
 from typing import Any
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.live.blocks import Block, LoggedRecord
 from gateway.live.feeds import Feeds
 from gateway.live.streams import parse_stream
+from gateway.websocket import frames
 from gateway.websocket.answers import Subscribed
 from gateway.websocket.delivery import QUEUE_MESSAGES, ClientQueue
-from gateway.websocket.frames import FRAME_BYTES, Frame, OpenSubscription
+from gateway.websocket.frames import FRAME_BYTES, SNAPSHOT_BYTES, Frame, OpenSubscription
 from gateway.websocket.freshness import StreamFreshness
 from gateway.websocket.subscription import RESUME_BEATS, Recovery, Subscription
-from tests.support.builders import a_trade
+from schemas.chain_slices import ChainSlice
+from schemas.partitions import TopicPartition
+from schemas.streams import OPTION_STREAM
+from schemas.wire.codec import encode
+from tests.support.builders import NINE_THIRTY, a_leg, a_slice, a_trade
 from tests.support.declared_messages import messages_of
-from tests.support.live_feeds import UnreadPast, apply_quote, apply_trade, empty_feeds
+from tests.support.live_feeds import PLACE, UnreadPast, apply_quote, apply_slice, apply_trade, empty_feeds
 
 
 def a_place(feeds: Feeds, name: str, number: int = 1, *, covered: int = -1) -> OpenSubscription:
@@ -24,6 +35,11 @@ def a_place(feeds: Feeds, name: str, number: int = 1, *, covered: int = -1) -> O
     stream = parse_stream(name)
     subscription = Subscription(number, stream, conflate=stream.may_conflate, covered=covered)
     return OpenSubscription(subscription, feeds.feed(*stream.feed))
+
+
+def day_text(day: int) -> str:
+    """Return a day as the wire says it."""
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
 
 
 def parsed(frame: Frame | None) -> list[dict[str, Any]]:
@@ -223,3 +239,164 @@ def test_a_thousand_resuming_streams_take_little_memory() -> None:
         tracemalloc.stop()
     assert frame is not None
     assert held_bytes < 2_000_000
+
+
+class ChainReader:
+    """A client of a chain that keeps the newest slice of each root and expiry, and insists on being whole."""
+
+    def __init__(self) -> None:
+        self.parts: list[Any] = []
+        self.slices: dict[tuple[str, str], int] = {}
+        self.covered = -1
+        self.passed = 0  # slices heard of since the last snapshot, those that gave way among them
+
+    def hear(self, message: dict[str, Any]) -> None:
+        """Take one message of the stream."""
+        if message["t"] == "snapshot":
+            self.parts += message["data"]
+            if message["last"]:
+                self.slices, self.covered, self.passed = {}, message["offset"], 0
+                self._take(self.parts)
+                self.parts = []
+        elif message["t"] == "d":
+            assert not self.parts
+            assert message["prev"] <= self.covered
+            self._take(message["m"])
+            self.covered = message["m"][-1][0]
+            self.passed += len(message["m"]) + message.get("conf", {}).get("n", 0)
+
+    def _take(self, told: list[Any]) -> None:
+        for offset, record in told:
+            self.slices[record["root"], record["expiry"]] = offset
+
+
+@given(st.lists(st.integers(-1, 7), max_size=80), st.integers(2, 60), st.sampled_from([1, 1_500, 262_144]))
+def test_a_conflating_client_of_a_chain_ends_on_its_newest_slices(
+    steps: list[int], ring_messages: int, snapshot_bytes: int
+) -> None:
+    """However rarely it reads, and however small memory and messages are: whole, with one slice of each expiry, the newest."""
+    feeds, reader = empty_feeds(ring_messages=ring_messages), ChainReader()
+    outbox, newest = ClientQueue(feeds, UnreadPast()), {}
+    place = a_place(feeds, "options:best:SPY")
+    outbox.open(place)
+    place.subscription.restart("subscribe")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(frames, "SNAPSHOT_BYTES", snapshot_bytes)
+        for offset, step in enumerate([*steps, -1, -1]):
+            if step >= 0:
+                newest[day_text(16_020 + step)] = offset
+                apply_slice(feeds, offset, 16_020 + step)
+                continue
+            outbox.wake(1)
+            frame = outbox.frame()  # the client may be slow: one frame, whatever else waits
+            for message in parsed(frame) if frame is not None else ():
+                reader.hear(message)
+        while (frame := outbox.frame()) is not None:
+            for message in parsed(frame):
+                reader.hear(message)
+    assert reader.slices == {("SPY", expiry): offset for expiry, offset in newest.items()}
+    assert outbox.wants() == []
+
+
+class ReadPast:
+    """The whole log of one partition of slices in one block."""
+
+    number = 1
+
+    def __init__(self, slices: list[ChainSlice]) -> None:
+        raws = [
+            LoggedRecord(offset, 0, encode(OPTION_STREAM.topic, each)) for offset, each in enumerate(slices)
+        ]
+        place, to = TopicPartition(OPTION_STREAM.topic, PLACE), len(slices) - 1
+        self._block = Block(place, 0, to, high=len(slices), number=1, by_key={b"SPY": raws})
+
+    def find(self, _: TopicPartition, __: int, *, asked: int) -> Block:
+        """Return the block, whatever is asked for."""
+        del asked
+        return self._block
+
+
+@given(
+    st.lists(st.integers(0, 7), min_size=1, max_size=60),
+    st.integers(-1, 59),
+    st.integers(1, 60),
+    st.booleans(),
+)
+def test_a_resume_of_a_chain_is_whole_whether_or_not_it_conflates(
+    expiries: list[int], after: int, ring_messages: int, conflate: bool
+) -> None:
+    """From memory and below it from the log: who held what was newest at its position holds what is newest now."""
+    after = min(after, len(expiries) - 1)
+    feeds, reader = empty_feeds(ring_messages=ring_messages), ChainReader()
+    slices = [
+        a_slice(expiry=16_020 + each, event_time=NINE_THIRTY + offset, raw_offset=offset)
+        for offset, each in enumerate(expiries)
+    ]
+    for offset, each in enumerate(slices):
+        feeds.apply(TopicPartition(OPTION_STREAM.topic, PLACE), offset, offset, asdict(each))
+    newest = {("SPY", day_text(16_020 + each)): offset for offset, each in enumerate(expiries)}
+    reader.slices = {("SPY", day_text(16_020 + each)): at for at, each in enumerate(expiries[: after + 1])}
+    reader.covered = after
+    stream = parse_stream("options:best:SPY")
+    subscription = Subscription(1, stream, conflate=conflate, covered=after)
+    subscription.recover(Recovery(after=after))
+    outbox = ClientQueue(feeds, ReadPast(slices))
+    outbox.open(OpenSubscription(subscription, feeds.feed(*stream.feed)))
+    outbox.wake(1)
+    told = []
+    while (frame := outbox.frame()) is not None:
+        told += parsed(frame)
+    for message in told:
+        reader.hear(message)
+    assert [message["t"] for message in told if message["t"] != "d"] == ["recovered"]
+    assert (reader.slices, reader.passed) == (newest, len(expiries) - 1 - after)
+    sent = sum(len(message["m"]) for message in told if message["t"] == "d")
+    assert told[-1]["count"] == sent
+    assert conflate or sent == len(expiries) - 1 - after
+
+
+def test_slices_that_gave_way_are_accounted_for() -> None:
+    """As quotes are, in the message and in the metric."""
+    feeds, reader = empty_feeds(), ChainReader()
+    outbox = ClientQueue(feeds, UnreadPast())
+    outbox.open(a_place(feeds, "options:best:SPY"))
+    for offset in range(60):
+        apply_slice(feeds, offset, 16_020 + offset % 7)
+    outbox.wake(1)
+    frame = outbox.frame()
+    assert frame is not None
+    (message,) = parsed(frame)
+    reader.hear(message)
+    assert (frame.records, frame.conflated, message["conf"]["n"], reader.passed) == (7, 53, 53, 60)
+    assert reader.covered == 59
+
+
+def test_a_large_snapshot_comes_in_parts_that_are_valid_together() -> None:
+    """No frame is much longer than a part, and what comes between the parts follows the last of them."""
+    feeds, reader = empty_feeds(), ChainReader()
+    legs = [a_leg(strike=float(n), vendor_iv=n / 7) for n in range(2_000)]
+    for offset in range(12):
+        apply_slice(feeds, offset, 16_020 + offset, legs=legs)
+    outbox = ClientQueue(feeds, UnreadPast())
+    place = a_place(feeds, "options:best:SPY")
+    outbox.open(place)
+    place.subscription.restart("subscribe")
+    outbox.wake(1)
+    told = []
+    for later in count(12):
+        frame = outbox.frame()
+        if frame is None:
+            break
+        assert frame.size_bytes < SNAPSHOT_BYTES + FRAME_BYTES
+        told += parsed(frame)
+        if later < 14:
+            apply_slice(feeds, later, 16_020)
+            outbox.wake(1)
+    parts = [message for message in told if message["t"] == "snapshot"]
+    assert len(parts) > 4
+    assert [message["last"] for message in parts] == [False] * (len(parts) - 1) + [True]
+    assert {message["offset"] for message in parts} == {11}
+    for message in told:
+        reader.hear(message)
+    assert reader.slices[("SPY", day_text(16_020))] == 13
+    assert len(reader.slices) == 12

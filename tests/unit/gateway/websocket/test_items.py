@@ -66,10 +66,13 @@ def test_a_start_that_is_none_is_refused_for_its_item(start: Any) -> None:
         ("quotes:best:SPY", {"mode": "latest"}, True),
         ("trades:best:SPY", None, False),
         ("bars.1m:best:SPY", {"mode": "none"}, False),
+        ("options:best:SPY", None, True),
+        ("options:best:SPY", {"mode": "none"}, False),
+        ("options:polygon:SPY", {"mode": "latest"}, True),
     ],
 )
-def test_only_quotes_conflate(stream: str, conflate: Any, expected: Any) -> None:
-    """Quotes do unless told not to; nothing else ever does."""
+def test_only_quotes_and_chains_conflate(stream: str, conflate: Any, expected: Any) -> None:
+    """They do unless told not to; nothing else ever does."""
     assert subscribed(stream=stream, conflate=conflate).conflate is expected
 
 

@@ -73,6 +73,7 @@ def test_everything_that_is_collected_is_offered_by_its_channels() -> None:
         {
             "quotes": {"provider": "yahoo"}, "trades": {"provider": "finnhub"}, "bars": {"provider": "yahoo"},
             "actions": {"providers": ["polygon", "alpaca"]}, "macro": {"keys": ["cpi", "ecb_deposit"]},
+                "options": {"providers": ["polygon"]},
         }
     )  # fmt: skip
     offered = collected(everything)

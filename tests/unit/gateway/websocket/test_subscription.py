@@ -10,14 +10,16 @@ from hypothesis import strategies as st
 
 from gateway.live.blocks import Block, LoggedRecord
 from gateway.live.ring import Ring
-from gateway.live.streams import parse_stream
+from gateway.live.streams import LiveStream, parse_stream
 from gateway.websocket.subscription import (
     RESUME_MAX_OFFSETS,
+    RESUME_MAX_SLICES,
     Recovery,
     ResumeRefused,
     StreamPosition,
     Subscription,
     plan_resume,
+    resume_offsets,
 )
 from schemas.partitions import TopicPartition
 from schemas.topics import TRADES as TRADES_TOPIC
@@ -28,6 +30,7 @@ from tests.support.live_feeds import an_entry
 
 TRADES = parse_stream("trades:best:SPY")
 QUOTES = parse_stream("quotes:best:SPY")
+CHAIN = parse_stream("options:best:SPY")
 FLOOR, APPLIED = RESUME_MAX_OFFSETS - 10, RESUME_MAX_OFFSETS
 
 
@@ -178,3 +181,40 @@ def test_a_snapshot_replaces_what_was_to_come() -> None:
     assert not subscription.settle(a_ring(3), 9)
     subscription.snapshot_sent(9)
     assert (subscription.covered, subscription.busy) == (9, False)
+
+
+def test_a_conflated_chain_that_falls_behind_begins_anew_at_a_snapshot() -> None:
+    """The ring may not have the newest slice of an expiry that is polled less often any more."""
+    ring = a_ring(*range(10), capacity=3)
+    behind = Subscription(1, CHAIN, conflate=True, covered=4)
+    assert behind.begins_anew(ring) == "behind"
+    assert behind.busy
+    near = Subscription(2, CHAIN, conflate=True, covered=6)
+    quotes = Subscription(3, QUOTES, conflate=True, covered=4)
+    every = Subscription(4, CHAIN, conflate=False, covered=4)
+    assert [each.begins_anew(ring) for each in (near, quotes, every)] == [None, None, None]
+    assert every.fell_behind(ring)  # it gets each slice, from the log
+
+
+def test_a_conflated_resume_of_a_chain_reads_the_log_wherever_memory_does_not_reach_back() -> None:
+    """A newer slice stands for none of another expiry: nothing is passed over, and no snapshot stands for it."""
+    ring = a_ring(7, 8, begun_after=5)
+    subscription = Subscription(1, CHAIN, conflate=True, covered=9)
+    subscription.recover(Recovery(after=1))
+    assert subscription.begins_anew(ring) is None
+    assert subscription.fell_behind(ring)
+    subscription.whole = 5
+    assert not subscription.fell_behind(ring)
+
+
+@pytest.mark.parametrize(
+    ("stream", "most"),
+    [(CHAIN, RESUME_MAX_SLICES), (QUOTES, RESUME_MAX_OFFSETS), (TRADES, RESUME_MAX_OFFSETS)],
+)
+def test_fewer_slices_than_other_records_are_read_for_one_resume(stream: LiveStream, most: int) -> None:
+    """All or nothing: one offset more, and none of it is read."""
+    assert resume_offsets(stream) == most
+    for offset, whole in ((10, True), (9, False)):
+        wanted = StreamPosition(epoch="log", offset=offset)
+        plan = plan_resume(wanted, epoch="log", floor=most, applied=most + 10, most=most)
+        assert isinstance(plan, Recovery) is whole
