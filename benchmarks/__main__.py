@@ -40,6 +40,7 @@ SUITES = (
     "replays",
     "backfill",
     "options_pricing",
+    "option_chains",
     "strategies",
 )
 VERSIONS = ("confluent-kafka", "faust-streaming", "asyncpg", "aiohttp", "fastavro")

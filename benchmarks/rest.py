@@ -117,7 +117,7 @@ async def serve_bare(body: bytes) -> None:
         """Nobody is to be sent away."""
 
     app = web.Application()
-    app.router.add_get("/stocks/{symbol}/price", answer)
+    app.router.add_get("/{path:.*}", answer)
     async with listening(app, "127.0.0.1", 0, nobody) as port:
         collect_rarely()
         print(f"ready {port}", flush=True)
@@ -125,9 +125,10 @@ async def serve_bare(body: bytes) -> None:
 
 
 @asynccontextmanager
-async def _server(*arguments: str) -> AsyncIterator[int]:
+async def server(*arguments: str, module: str = "benchmarks.rest") -> AsyncIterator[int]:
+    """Run a server in a process of its own and give its port."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "benchmarks.rest", *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", module, *arguments, cwd=ROOT, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
     try:
@@ -169,10 +170,10 @@ async def measure(dsn: str) -> list[Row]:
     await filling.execute(FILL)
     await filling.execute("VACUUM ANALYZE")
     await filling.close()
-    async with _server("--dsn", dsn) as port, aiohttp.ClientSession() as session:
+    async with server("--dsn", dsn) as port, aiohttp.ClientSession() as session:
         async with session.get(f"http://127.0.0.1:{port}{PRICE.format(0)}") as response:
             body = await response.text()
-        async with _server("--body", body) as bare_port:
+        async with server("--body", body) as bare_port:
             prices, bare, intraday = [], [], []
             for _ in range(RUNS + 1):
                 prices.append(await rate(port, PRICE))
@@ -213,4 +214,9 @@ if __name__ == "__main__":
     parser.add_argument("--dsn")
     parser.add_argument("--body")
     given = parser.parse_args()
-    uvloop.run(serve(given.dsn) if given.dsn else serve_bare(given.body.encode()))
+    body = given.body or ""
+    uvloop.run(
+        serve(given.dsn)
+        if given.dsn
+        else serve_bare(Path(body[1:]).read_bytes() if body.startswith("@") else body.encode())
+    )
