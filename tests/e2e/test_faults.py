@@ -31,6 +31,8 @@ SCHEDULE = [
     "kill producers", "kill processor", "freeze processor", "kill sink", "freeze sink", "kill gateway", "kill broker",
     "kill database", "freeze database",
 ]  # fmt: skip
+# Chains of hundreds of contracts, every twenty seconds of eight symbols.
+WITH_OPTIONS = WITH_ENTRIES | {"options": {"providers": ["polygon", "alpaca"], "every_s": 600}}
 ANSWERED_WITHIN_S = 120.0  # the first time, of everything that is remembered over the faults
 RANDOM = [*SCHEDULE, "freeze producers"]
 
@@ -59,7 +61,7 @@ async def _world(folder: Path, home: Path, seed: int) -> AsyncIterator[World]:
         }
         with system(
             bootstrap=broker.bootstrap_servers, dsn=server.dsn, prefix=prefix, folder=folder, symbols=SYMBOLS,
-            settings=settings, streams=WITH_ENTRIES,
+            settings=settings, streams=WITH_OPTIONS,
         ) as running:  # fmt: skip
             running.start("simulator")
             await running.ready("simulator")

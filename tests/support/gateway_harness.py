@@ -14,6 +14,7 @@ import aiohttp
 from mds_client import Event, MarketData, Record
 
 from infra.runtime.kafka.publisher import Outgoing, Publisher
+from schemas.chain_slices import ChainSlice
 from schemas.partitions import partition_of
 from schemas.records import Evidence, Gap
 from schemas.streams import STREAMS, Bar, Quote, Trade
@@ -28,7 +29,7 @@ PUBLISH_BATCH = 5_000
 TOPICS = {**{stream.record: stream.topic for stream in STREAMS}, Gap: GAPS, Evidence: EVIDENCE}
 
 
-def outgoing(prefix: str, record: Quote | Trade | Bar | Gap | Evidence) -> Outgoing:
+def outgoing(prefix: str, record: Quote | Trade | Bar | ChainSlice | Gap | Evidence) -> Outgoing:
     """Return a canonical record as the processor would publish it."""
     topic = TOPICS[type(record)]
     key = record.gap_id if isinstance(record, Gap) else record.symbol
@@ -55,7 +56,7 @@ def trades(symbol: str, first: int, count: int) -> list[Trade]:
 
 
 async def publish(
-    publisher: Publisher, prefix: str, records: Sequence[Quote | Trade | Bar | Gap | Evidence]
+    publisher: Publisher, prefix: str, records: Sequence[Quote | Trade | Bar | ChainSlice | Gap | Evidence]
 ) -> list[int]:
     """Publish in order, confirmed, and return the offsets."""
     offsets: list[int] = []

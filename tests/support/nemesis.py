@@ -43,6 +43,7 @@ ASKED_OF_ENTRIES = (
     ("/stocks/AAPL/actions", {"knowledge": "known", "revisions": "all"}),
     ("/factors/macro/FRED:UNRATE/history", {"knowledge": "known", "revisions": "all", "units": "chg"}),
     ("/factors/macro/UST:10Y/history", {"knowledge": "known"}),
+    ("/options/SIM001/chain", {"limit": 1_000}),
 )
 BARS_ASKED, GAPS_ASKED = "/stocks/SIM001/intraday", "/gaps"
 REMEMBERED = {BARS_ASKED, GAPS_ASKED, *(path for path, _ in ASKED_OF_ENTRIES)}

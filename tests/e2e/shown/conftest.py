@@ -10,15 +10,20 @@ import pytest
 import yaml
 
 from infra.runtime.kafka.topics import ensure_topics
-from schemas.configuration.streams import EVERYTHING, MacroStream
+from schemas.configuration.streams import EVERYTHING, MacroStream, OptionsStream
 from tests.conftest import free_port
 from tests.support.databases import execute, lay_out, with_database
 from tests.support.eventually import eventually
 from tests.support.system import System, system
 
 SYMBOLS = ["SIM001", "SIM002"]
-# All that is collected without a choice of streams, and the macro series that are shown.
-STREAMS = EVERYTHING.model_copy(update={"macro": MacroStream(keys=("cpi", "unemployment", "ust_10y"))})
+# All that is collected without a choice of streams, and the macro series and option chains that are shown.
+STREAMS = EVERYTHING.model_copy(
+    update={
+        "macro": MacroStream(keys=("cpi", "unemployment", "ust_10y")),
+        "options": OptionsStream(providers=("polygon",)),
+    }
+)
 CONFIGURATION = {"symbols": SYMBOLS, "streams": STREAMS.model_dump(mode="json", exclude_defaults=True)}
 SPEED = "20"  # a minute of the market takes three seconds
 
@@ -52,9 +57,10 @@ async def _start(made: System) -> None:
     await made.start_services()
 
     async def has_what_is_shown() -> bool:
-        """A price comes from the live topic alone; bars are read from the database, complete up to a moment."""
+        """A price comes from the live topic alone; bars and chains are read from the database, complete up to a moment."""
         price, _ = await made.get("/stocks/SIM001/price")
         status, bars = await made.get("/stocks/SIM001/intraday")
-        return price == status == 200 and bool(bars["data"])
+        listed, chain = await made.get("/options/SIM001/chain", limit=1)
+        return price == status == listed == 200 and bool(bars["data"] and chain["data"])
 
     await eventually(has_what_is_shown, within_s=60)

@@ -12,7 +12,7 @@ from tests.support.system import ROOT, System
 
 pytestmark = pytest.mark.slow
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/CONTINUITY.md", "docs/MACRO.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/CONTINUITY.md", "docs/MACRO.md", "docs/OPTIONS.md")
 RUN_BY_CI = {"make run", "make test", "make check"}  # .ci/run, from an empty clone
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:\.venv/bin/|make )[^`]*)`")

@@ -19,6 +19,8 @@ from tests.support.system import ROOT, System, system
 from tests.support.told_entries import OF, told_block
 
 WITHIN_S = 60.0
+# The partitions of whoever was killed.
+SOON_GIVEN_AWAY = {"PROCESSORS_SESSION_TIMEOUT_S": "6", "SINKS_SESSION_TIMEOUT_S": "6"}
 BLOCKS, TOLD_AT_ONCE, ASKED_EVERY = 240, 8, 40
 ASKED = (
     ("/stocks/AAPL/actions", {"knowledge": "known"}),
@@ -70,7 +72,12 @@ async def test_each_version_of_an_entry_is_stored_once_however_often_and_in_what
     told: dict[Stream, list[tuple[str, dict[str, Any]]]] = {stream: [] for stream in OF}
     answers: list[tuple[str, dict[str, str], list[Any]]] = []
     with system(
-        bootstrap=kafka_bootstrap, dsn=database, prefix=topic_prefix, folder=tmp_path, symbols=["SIM001"]
+        bootstrap=kafka_bootstrap,
+        dsn=database,
+        prefix=topic_prefix,
+        folder=tmp_path,
+        symbols=["SIM001"],
+        settings=SOON_GIVEN_AWAY,
     ) as running:
         running.start("simulator")
         await running.ready("simulator")
