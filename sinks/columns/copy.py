@@ -90,9 +90,8 @@ def _encode_shape(layout: tuple[CopyColumn, ...], columns: Columns, rows: Intege
             continue
         if column.is_bytes:
             starts = columns.texts[column.source].starts[rows]
-            if (
-                len(rows) == 1
-            ):  # as rows with arrays are: a place for each of its bytes is eight times as many
+            # Rows with arrays are alone in their shape: a place for each of their bytes is eight times as many bytes.
+            if len(rows) == 1:
                 begin = int(starts[0])
                 out[f"value{number}"] = columns.buffer[begin : begin + size].view(f"V{size}")
             else:
