@@ -34,8 +34,8 @@ pytestmark = pytest.mark.slow
 
 PREFIX, DATABASE, SYMBOL, DAY = "options.", "real_options", "GOOG", "20151224"
 MIDNIGHT_US = at(DAY, "00:00")
-WITHIN_S = 90.0
-POLL_US = 3 * MINUTE_MS * 1_000  # of market time between the first page of an answer and its last
+WITHIN_S = 150.0
+POLL_US = 10 * MINUTE_MS * 1_000  # of market time between the first page of an answer and its last
 SLICES = 30  # of each vendor before the next one is asked
 CHAIN = re.compile(rb'"request_id":"[^"]*",')
 
@@ -56,7 +56,7 @@ class Told:
 def told(
     market_data: Path, kafka_bootstrap: str, postgres_admin: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Told]:
-    """Play GOOG's half day before Christmas 2015, two market minutes a second, to a client that asks all the while."""
+    """Play GOOG's half day before Christmas 2015, a market minute a second, to a client that asks all the while."""
     folder = tmp_path_factory.mktemp("options")
     ensure_topics(kafka_bootstrap, prefix=PREFIX)
     dsn = asyncio.run(_database(postgres_admin))
@@ -65,7 +65,7 @@ def told(
         "macro/us_macro_vintages.csv.gz",
     )  # fmt: skip
     settings = {
-        "MDS_SIMULATOR_DATA": str(data), "MDS_SIMULATOR_SPEED": "120", "MDS_SIMULATOR_START": "2015-12-24T09:35:00-05:00",
+        "MDS_SIMULATOR_DATA": str(data), "MDS_SIMULATOR_SPEED": "60", "MDS_SIMULATOR_START": "2015-12-24T09:35:00-05:00",
     }  # fmt: skip
     with system(
         bootstrap=kafka_bootstrap, dsn=dsn, prefix=PREFIX, folder=folder, symbols=[SYMBOL], settings=settings,
@@ -122,7 +122,7 @@ async def _played(told: Told, config: Path) -> None:
         assert f".{told_last[0]}.{told_last[1]}." in seen[max(seen)]["event_id"]
         return True
 
-    await eventually(settled, within_s=30.0)
+    await eventually(settled, within_s=60.0)
 
 
 async def _post(url: str) -> None:
@@ -271,4 +271,4 @@ async def test_a_replay_into_an_empty_database_gives_identical_slices(told: Told
         assert live[0] >= 3 * SLICES
         return True
 
-    await eventually(equal, within_s=30.0, every_s=1.0)
+    await eventually(equal, within_s=60.0, every_s=1.0)

@@ -27,7 +27,7 @@ OPS_PREFIX = {
     "sinks": "SINKS",
     "gateway": "GATEWAY",
 }
-READY_WITHIN_S = 120.0  # 64 partitions of six raw topics are 384 lanes
+READY_WITHIN_S = 180.0  # 64 partitions of six raw topics are 384 lanes
 STOP_WITHIN_S = 15.0
 REQUEST_TIMEOUT_S = 15.0
 

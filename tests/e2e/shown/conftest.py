@@ -63,4 +63,4 @@ async def _start(made: System) -> None:
         listed, chain = await made.get("/options/SIM001/chain", limit=1)
         return price == status == listed == 200 and bool(bars["data"] and chain["data"])
 
-    await eventually(has_what_is_shown, within_s=60)
+    await eventually(has_what_is_shown, within_s=180)
