@@ -52,7 +52,14 @@ async def test_symbols_and_counters_are_told(served: Served) -> None:
         rows = (await vendor.json("/simulator/symbols"))["symbols"]
         assert [row["symbol"] for row in rows] == list(DEFAULT_SYMBOLS)
         streams = ["bars", "quotes", "trades"]
-        assert rows[0] == {"symbol": "SIM001", "calendar": "24/7", "synthetic": True, "streams": streams}
+        said = {
+            "symbol": "SIM001",
+            "calendar": "24/7",
+            "synthetic": True,
+            "streams": streams,
+            "options": True,
+        }
+        assert rows[0] == said
         await chart_reply(vendor)
         await vendor.get("/yahoo/v8/finance/chart/NOPE")
         stats = await vendor.stats()

@@ -46,12 +46,14 @@ async def test_real_files_are_not_marked_and_end(market_data: Path) -> None:
 async def test_every_symbol_takes_part_in_the_streams_the_simulator_has_of_it() -> None:
     """Bars, quotes and actions of two providers, so that one can take over from the other; trades of the one with a socket.
 
-    All macro series there are are collected of their sources.
+    All macro series there are are collected of their sources, option chains of two symbols alone: each has hundreds of contracts.
     """
     async with simulator() as (simulation, url), aiohttp.ClientSession() as session:
         offered = (await ask_simulator(session, url)).configuration
 
     listed = {listing.symbol: (*listing.streams, "actions") for listing in simulation.view.market.listings()}
+    for symbol in ("SIM001", "SIM002"):
+        listed[symbol] += ("options",)
     assert {member.symbol: tuple(member.streams) for member in offered.members()} == listed
     assert offered.streams.bars is not None
     assert offered.streams.trades is not None
@@ -59,6 +61,8 @@ async def test_every_symbol_takes_part_in_the_streams_the_simulator_has_of_it() 
     assert offered.streams.trades.provider == "finnhub"
     assert offered.streams.actions is not None
     assert offered.streams.actions.providers == ("polygon", "alpaca")
+    assert offered.streams.options is not None
+    assert offered.streams.options.providers == ("polygon", "alpaca")
     assert {str(key) for key in offered.streams.series} == {
         series.key for series in simulation.macro.listed()
     }
