@@ -98,7 +98,7 @@ def test_the_command_sets_removes_and_looks_back(mds: Command) -> None:
     future = mds("export", "--at", "2999-01-01T00:00:00Z")
 
     assert added.returncode == 0
-    assert moved.stdout.splitlines()[0] == "moved SPY (T2 -> T0, bars quotes trades actions)"
+    assert moved.stdout.splitlines()[0] == "moved SPY (T2 -> T0, bars quotes trades actions options)"
     assert odd.returncode == 0
     assert "warning: " in odd.stderr
     assert "not collected" in odd.stderr
