@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from typing import Any, TypeAlias
+from weakref import WeakMethod
 
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
@@ -70,6 +71,22 @@ def _teller(client_id: str) -> Callable[[KafkaError], None]:
                 "kafka_client_error",
                 extra={"client": client_id, "error": error.str(), "fatal": error.fatal()},
             )
+
+    return tell
+
+
+def heard_by(method: Callable[[KafkaError], None]) -> Callable[[KafkaError], None]:
+    """Return the error callback of the client that the method's owner holds: it does not hold the owner in turn.
+
+    A process has some thousand keys of thread-local storage, and the library takes one for each client until its memory
+    is given back: clients in a cycle keep theirs until the garbage collector comes, which counts objects and not these.
+    """
+    held = WeakMethod(method)
+
+    def tell(error: KafkaError) -> None:
+        alive = held()
+        if alive is not None:
+            alive(error)
 
     return tell
 

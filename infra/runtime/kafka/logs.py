@@ -16,7 +16,7 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Kaf
 from confluent_kafka import TopicPartition as Place
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import NO_LEADER_YET, Message, consumer_config, unavailable
+from infra.runtime.kafka.clients import NO_LEADER_YET, Message, consumer_config, heard_by, unavailable
 from schemas.errors import BrokerUnavailable
 from schemas.partitions import TopicPartition
 from schemas.topics import MOVED_FROM
@@ -141,7 +141,7 @@ class LogReader:
         isolation = "read_committed" if committed else "read_uncommitted"
         settings = {**consumer_config(bootstrap, client_id), "isolation.level": isolation, **(tuning or {})}
         self._tell = settings["error_cb"]
-        self._consumer = Consumer({**settings, "error_cb": self._on_error})
+        self._consumer = Consumer({**settings, "error_cb": heard_by(self._on_error)})
         self._within_s = within_s
         self.topic_doubted = False  # until the caller says otherwise: what is read may be another log by now
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from infra.runtime.kafka.clients import DELIVERY_TIMEOUT_MS, producer_config
+from infra.runtime.kafka.clients import DELIVERY_TIMEOUT_MS, heard_by, producer_config
 from schemas.errors import BrokerUnavailable
 
 POLL_S = 0.1
@@ -52,7 +52,7 @@ class Publisher:
             {
                 **config,
                 "delivery.timeout.ms": delivery_timeout_ms,
-                "error_cb": self._on_error,
+                "error_cb": heard_by(self._on_error),
             }
         )
         self._fatal: KafkaError | None = None

@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import IN_FLIGHT_OF_TRANSACTIONS, Message, producer_config
+from infra.runtime.kafka.clients import IN_FLIGHT_OF_TRANSACTIONS, Message, heard_by, producer_config
 from schemas.errors import BrokerUnavailable, Fenced
 
 QUEUE_POLL_S = 0.05
@@ -61,7 +61,7 @@ class FencedWriter:
         self._producer = Producer(
             {
                 **config,
-                "error_cb": self._on_error,
+                "error_cb": heard_by(self._on_error),
                 "transactional.id": transactional_id,
                 "max.in.flight.requests.per.connection": IN_FLIGHT_OF_TRANSACTIONS,
                 "transaction.timeout.ms": timeout_ms,
