@@ -43,6 +43,7 @@ from gateway.operations.shell.ops_ports import OpsPorts
 from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_registry
 from gateway.operations.shell.statistics import JournalStatistics
 from gateway.options.shell.chains import OptionChains
+from gateway.options.shell.model_queue import ModelQueue
 from gateway.refreshes.shell.job_log import JobLog
 from gateway.refreshes.shell.refreshes import Refreshes
 from gateway.settings import GatewaySettings
@@ -96,6 +97,7 @@ class Parts:
     naming: Naming
     calendars: CalendarHistory
     monitor: Monitor
+    models: ModelQueue
     acts: Snapshots  # the database for acts on the backfill queue, `ACTS_AT_ONCE` whoever of them asks
 
     def names(self, symbol: str) -> bool:
@@ -166,6 +168,11 @@ def _stored(parts: Parts) -> tuple[Snapshots, Watermarks, int, bytes]:
     """Return what answers out of the tables of one symbol are made of."""
     resources = parts.resources
     return resources.store, parts.watermarks, resources.partitions, resources.page_key
+
+
+def _options(parts: Parts) -> OptionChains:
+    clock, names, believed = parts.resources.clock, parts.names, parts.believed
+    return OptionChains(*_stored(parts), parts.models, clock=clock, names=names, believed=believed)
 
 
 def _prices(parts: Parts) -> Prices:
@@ -260,9 +267,7 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     ),
     Actions: lambda parts: Actions(*_stored(parts), names=parts.names),
     Macro: lambda parts: Macro(*_stored(parts), collected=parts.macro_keys),
-    OptionChains: lambda parts: OptionChains(
-        *_stored(parts), clock=parts.resources.clock, names=parts.names, believed=parts.believed
-    ),
+    OptionChains: _options,
     Refreshes: lambda parts: Refreshes(
         _backfill(parts),
         parts.watermarks,

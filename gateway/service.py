@@ -19,7 +19,9 @@ from gateway.live.shell.live import LiveStreams
 from gateway.market.shell.naming import Naming
 from gateway.objectives.shell.slo_monitor import Monitor
 from gateway.operations.shell.configuration import configured_at_start
+from gateway.options.shell.model_queue import ModelQueue
 from gateway.settings import GatewaySettings
+from gateway.websocket.shell.greeks import LiveGreeks
 from infra.runtime.backoff import STARTING_RETRY_S
 from infra.runtime.calendar_horizon import HorizonWatch
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
@@ -76,6 +78,7 @@ def _works(process: Process, settings: GatewaySettings, parts: Parts) -> list[Co
         parts.monitor.run(),
         _report(process.health, resources.live),
         HorizonWatch(process.health).run(),
+        live_greeks(parts).run(),
     ]
     if isinstance(resources.clock, SimulatorMarketClock):
         works.append(resources.clock.follow(resources.session))
@@ -86,6 +89,20 @@ def _works(process: Process, settings: GatewaySettings, parts: Parts) -> list[Co
     if parts.configured.path is not None:
         works.append(parts.follower.run(parts.configured.apply))
     return works
+
+
+def live_greeks(parts: Parts) -> LiveGreeks:
+    """Return what computes the greeks of option chains that WebSocket clients watch; it is to be run."""
+    resources = parts.resources
+    return LiveGreeks(
+        resources.live,
+        resources.store.apart(concurrent=1),
+        parts.watermarks,
+        resources.partitions,
+        parts.models,
+        clock=resources.clock,
+        believed=parts.believed,
+    )
 
 
 def _caps(settings: GatewaySettings, resources: Resources) -> Caps:
@@ -128,6 +145,7 @@ async def _parts(
             target_symbols=settings.slo_symbols,
             source=f"{gethostname()}-{settings.own_ops_port}",
         ),
+        models=ModelQueue(),
         acts=resources.store.apart(concurrent=ACTS_AT_ONCE),
     )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from gateway.http.moments import ALL_KNOWN
+from gateway.live.computed import ComputedValues
 from gateway.live.gap_news import MAX_OPEN_GAPS, GapNews, SymbolGaps
 from gateway.live.newest import NewestRecord, NewestSlices
 from gateway.live.ring import RING_MESSAGES, Entry, Ring
@@ -53,6 +54,7 @@ class Feed:
         self._latest: dict[str, NewestRecord] = {}
         self._latest_final: dict[str, NewestRecord] = {}
         self._slices: dict[str, NewestSlices] = {}
+        self._computed: dict[str, ComputedValues] = {}
 
     def latest(self, scope: str) -> NewestRecord | None:
         """Return the newest record of a scope; of bars the forming one counts."""
@@ -71,6 +73,19 @@ class Feed:
         newest, final = self._latest.get(scope), self._latest_final.get(scope)
         kept = {known.offset: known.body for known in (final, newest) if known is not None}
         return list(kept.values())
+
+    def slices(self, scope: str) -> list[tuple[Hashable, NewestRecord]]:
+        """Return (item, slice) of the newest slices of a scope, in the order of the log."""
+        held = self._slices.get(scope)
+        return [] if held is None else held.items()
+
+    def computed(self, scope: str) -> ComputedValues:
+        """Return what was computed of the newest records of a scope."""
+        return self._computed.setdefault(scope, ComputedValues())
+
+    def forget_computed(self) -> None:
+        """Forget what was computed: nobody reads it any more."""
+        self._computed.clear()
 
     def note(self, scopes: Iterable[str], known: NewestRecord) -> None:
         """Keep `known` where it is the newest of a scope."""

@@ -61,6 +61,10 @@ class NewestSlices:
         while self.held_bytes > self._budget_bytes and len(self._held) > 1:
             self._drop(min(self._held, key=lambda name: self._held[name].moment))
 
+    def items(self) -> list[tuple[Hashable, NewestRecord]]:
+        """Return (name, slice) of each, in the order of the log."""
+        return sorted(self._held.items(), key=lambda each: each[1].offset)
+
     def bodies(self) -> list[bytes]:
         """Return them encoded, by expiry and root."""
         held = sorted(self._held.values(), key=lambda known: (known.fields["expiry"], known.fields["root"]))

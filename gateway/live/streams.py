@@ -110,6 +110,11 @@ class LiveStream:
         """Whether a record gives way to a newer one of its own item alone."""
         return self.topic in _ITEMS
 
+    @property
+    def has_greeks(self) -> bool:
+        """Whether volatilities and greeks are computed of its records."""
+        return self.channel == OPTION_CHANNEL
+
     def holds(self, fields: Mapping[str, Any]) -> bool:
         """Whether a canonical record of the stream's topic is one of its records."""
         if fields["symbol"] != self.symbol or channel_of(self.topic, fields) != self.channel:

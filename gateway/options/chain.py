@@ -5,23 +5,26 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
+import orjson
 
 from analytics.black import Flags
 from analytics.leg_status import LegStatus
 from gateway.http.moments import rfc3339
-from gateway.options.chain_columns import LegRows, Values, column_values
+from gateway.options.chain_columns import GREEKS, LegRows, Values, column_values
 from gateway.options.chain_request import ChainQuery
 from gateway.options.model import MODEL_VERSION
 from gateway.options.priced import PricedChain, PricedSlice, UnderlyingPrice
-from schemas.clocks import day_of
+from schemas.clocks import CanonicalOffset, day_of
 from schemas.intervals import SECOND_US
 
 LegPlace = tuple[int, str, float, str]
 """Expiry (days since 1970-01-01), root, strike and right of a leg: the order of an answer."""
 NEAREST = 3  # expiries that are suggested in place of one that is not listed
+IMPLIED: Final = ("iv", "iv_status", "iv_width", *GREEKS, "model")
+"""Columns of a leg that follow from its quotes: those that WebSocket clients are sent beside a slice."""
 
 _Found = Sequence[tuple[PricedSlice, LegRows]]
 
@@ -167,7 +170,7 @@ def _about(chain: PricedChain, slices: Sequence[PricedSlice]) -> dict[str, Any]:
         "provider": slices[0].slice.provider if slices else None,
         "currency": (currencies.pop() or None) if len(currencies) == 1 else None,
         "underlying": underlying_row(chain.underlying),
-        "inputs": [_input_row(each) for each in slices],
+        "inputs": [input_row(each) for each in slices],
         "skew_s": (max(times) - min(times)) / SECOND_US if times else None,
         "stale_expiries": [
             {"root": each.slice.root, "expiry": each.slice.expiry.isoformat()}
@@ -191,7 +194,8 @@ def underlying_row(underlying: UnderlyingPrice) -> dict[str, Any]:
     }
 
 
-def _input_row(each: PricedSlice) -> dict[str, Any]:
+def input_row(each: PricedSlice) -> dict[str, Any]:
+    """Return the members that an answer says of what a slice is priced with."""
     of, inputs = each.slice, each.inputs
     return {
         "root": of.root,
@@ -213,3 +217,23 @@ def _input_row(each: PricedSlice) -> dict[str, Any]:
         "stale": inputs.is_stale,
         "partial": of.is_partial,
     }
+
+
+def encoded_greeks(offset: CanonicalOffset, priced: PricedSlice) -> bytes:
+    """Return `[offset of the slice, what its quotes imply]` as JSON, for every WebSocket client of its stream.
+
+    Numbers and words are those of `GET /options/{symbol}/chain`: a list a column, in the order of the slice's legs; times are µs.
+    """
+    of, inputs = priced.slice, priced.inputs
+    said = {name: value for name, value in input_row(priced).items() if name not in ("root", "expiry")}
+    times = {"valuation_time": inputs.valuation_us, "expiration_time": inputs.expiration_us}
+    values = {
+        "event_id": of.event_id,
+        "root": of.root,
+        "expiry": of.expiry.isoformat(),
+        "known_from": of.known_from,
+        "model_version": MODEL_VERSION,
+        "inputs": said | times,
+        **column_values(priced, np.arange(len(of)), IMPLIED),
+    }
+    return b"[%d,%b]" % (offset, orjson.dumps(values))

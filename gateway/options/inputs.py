@@ -1,6 +1,8 @@
 """Inputs of option chains: for each slice the price of its underlying, rate, dividends and time left, as they were known when it was.
 
 A slice is valued at its own `event_time`, the newest stamp in it, so that what is computed of it never changes with the hour it is asked for.
+Rates and dividends are told in other partitions than its own: those count that were known `INPUT_LEAD_US` before it was, so that whoever has
+just heard of the slice knows all of them.
 Nothing here needs a model; what comes out holds no calendar.
 """
 
@@ -19,7 +21,7 @@ from analytics.black import Flags
 from analytics.normal import Doubles
 from analytics.rates import FALLBACK_RATE, RateSource, rate_curve
 from analytics.tenor import years_left
-from gateway.options.moments import CashDividend, dividends_due, expiration, session_ages
+from gateway.options.moments import DividendVersion, dividends_due, expiration, session_ages
 from gateway.options.priced import UnderlyingPrice
 from gateway.options.slices import OptionSlice
 from schemas.calendar.sessions import Calendar
@@ -30,6 +32,7 @@ from schemas.symbols.occ import STANDARD_MULTIPLIER, RootTerms, Settlement, root
 
 WIDEST_SHARE: Final = 0.005  # of its mid: a wider market of the underlying says less than its last price
 QUOTE_WITHIN_US: Final = 60 * SECOND_US
+INPUT_LEAD_US: Final = 10 * SECOND_US
 MAX_AGE_S: Final = 1_200.0
 """Seconds of sessions: older slices are stale as a whole."""
 
@@ -45,11 +48,15 @@ class ParYields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beside:
-    """Quotes of the underlying, par yields and dividends: all that is known besides the slices, in any order, of any time."""
+    """Quotes of the underlying, par yields and dividends: all that is known besides the slices, of any time.
+
+    Versions of dividends are in the order they were told; `believed` says whose word on them counts, the first most.
+    """
 
     quotes: Sequence[Quote] = ()
     par_yields: Sequence[ParYields] = ()
-    dividends: Sequence[CashDividend] = ()
+    dividends: Sequence[DividendVersion] = ()
+    believed: Sequence[str] = ()
     fallback_rate: float = FALLBACK_RATE
 
 
@@ -110,7 +117,8 @@ def _unpriced(
     terms = root_terms(of.root, underlying=of.symbol, is_nonstandard=of.is_adjusted)
     ends, settlement = expiration(of, terms, calendar)
     years = float(years_left(ends, of.event_time))
-    rate, rate_source = _rate(of, beside, calendar.date_of(of.event_time), years)
+    told_by = of.known_from - INPUT_LEAD_US
+    rate, rate_source = _rate(beside, told_by, calendar.date_of(of.event_time), years)
     stamps = np.where(of.quote_time == 0, of.event_time, of.quote_time)
     ages = session_ages(stamps, of.event_time, calendar)
     own_age = 0.0 if now is None else float(session_ages(np.array([of.event_time]), now, calendar)[0])
@@ -123,7 +131,7 @@ def _unpriced(
         years=years,
         rate=rate,
         rate_source=rate_source,
-        dividends=dividends_due(of, beside.dividends, calendar),
+        dividends=dividends_due(of, beside.dividends, told_by, calendar, believed=beside.believed),
         ages=np.where(of.quote_time == 0, np.nan, ages),
         is_stale=own_age > max_age_s,
         adjusted_legs=terms.is_adjusted | ~(np.isnan(of.multiplier) | (of.multiplier == STANDARD_MULTIPLIER)),
@@ -166,9 +174,9 @@ def _mid(bid: float | None, ask: float | None) -> float | None:
     return mid if ask - bid <= WIDEST_SHARE * mid else None
 
 
-def _rate(of: OptionSlice, beside: Beside, today: date, years: float) -> tuple[float, RateSource]:
-    """Return the continuous rate of a slice by the newest yields that were told by then; the fallback without them."""
-    told = [each for each in beside.par_yields if each.told_at <= of.known_from and each.observed <= today]
+def _rate(beside: Beside, told_by: int, today: date, years: float) -> tuple[float, RateSource]:
+    """Return the continuous rate for so many years by the newest yields that were told by a moment (µs); the fallback without them."""
+    told = [each for each in beside.par_yields if each.told_at <= told_by and each.observed <= today]
     newest = max(told, key=lambda each: (each.observed, each.told_at), default=None)
     curve = rate_curve(
         {} if newest is None else newest.percents,

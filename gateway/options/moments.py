@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -24,9 +24,14 @@ LONGEST_DAYS = 14
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CashDividend:
-    """A cash dividend of the underlying, USD a share; `told_at` (µs) is since when it counts."""
+class DividendVersion:
+    """A cash dividend of the underlying as a source said it from `told_at` (µs) on, USD a share; `amount` 0 takes it back.
 
+    Versions of one `entry` of one source follow each other in the order they were told.
+    """
+
+    source: str = ""
+    entry: Hashable
     ex_date: date
     amount: float
     told_at: KnowledgeTime
@@ -40,18 +45,31 @@ def expiration(of: OptionSlice, terms: RootTerms, calendar: Calendar) -> tuple[E
         return EventTime((day_of(of.expiry) + 1) * DAY_US - 1), "unknown"
 
 
-def dividends_due(of: OptionSlice, dividends: Sequence[CashDividend], calendar: Calendar) -> Dividends:
-    """Return (years until the ex-date begins at the venue, USD) of the dividends that were told by then and are to come."""
-    due = sorted(
-        (calendar.day_start(each.ex_date), each.amount)
-        for each in dividends
-        if each.told_at <= of.known_from and math.isfinite(each.amount) and each.amount > 0.0
-    )
+def dividends_due(
+    of: OptionSlice,
+    versions: Sequence[DividendVersion],
+    told_by: int,
+    calendar: Calendar,
+    *,
+    believed: Sequence[str] = (),
+) -> Dividends:
+    """Return (years until the ex-date begins at the venue, USD) of the dividends that are to come, as they were told by a moment (µs).
+
+    Of several sources the first of `believed` counts that tells of any, then the first by name.
+    """
+    newest = {(each.source, each.entry): each for each in versions if each.told_at <= told_by}
+    due: dict[str, list[tuple[EventTime, float]]] = {}
+    for each in newest.values():
+        begins = calendar.day_start(each.ex_date)
+        if begins > of.event_time and math.isfinite(each.amount) and each.amount > 0.0:
+            due.setdefault(each.source, []).append((begins, each.amount))
+    if not due:
+        return ()
+    ranks = {source: rank for rank, source in enumerate(believed)}
+    first = min(due, key=lambda source: (ranks.get(source, len(ranks)), source))
     # of whole minutes, so that slices of one poll have them alike, and can be priced together
     minute = of.event_time - of.event_time % MINUTE_US
-    return tuple(
-        (float(years_left(begins, minute)), amount) for begins, amount in due if begins > of.event_time
-    )
+    return tuple((float(years_left(begins, minute)), amount) for begins, amount in sorted(due[first]))
 
 
 def session_ages(stamps: Longs, moment: int, calendar: Calendar) -> Doubles:

@@ -1,6 +1,6 @@
 """Slices of option chains as arrays: all contracts of one root and expiry, as a vendor said them at once.
 
-Made of rows of the database.
+Made of rows of the database, and of live records.
 """
 
 from __future__ import annotations
@@ -82,6 +82,19 @@ class OptionSlice:
         """Return the slice of a database row, each field of its legs a list in `leg_` and its name; raise InvalidRecord where a strike or right is none."""
         return _made(row, {name: row[COLUMN_PREFIX + name] for name in LEG_FIELDS}, partition)
 
+    @classmethod
+    def of_live(
+        cls, fields: Mapping[str, Any], legs: Mapping[str, Sequence[Any]], partition: int
+    ) -> OptionSlice:
+        """Return the slice of a live record: `fields` as decoded, its `legs` as clients see them, lists by field; raise InvalidRecord as `of_row`.
+
+        A list that is not there is of nulls alone; days are ISO dates.
+        """
+        nulls = [None] * len(legs["strike"])
+        told = {name: legs.get(name, nulls) for name in LEG_FIELDS}
+        days = {day: None if day is None else date.fromisoformat(day) for day in set(told["oi_date"])}
+        return _made(fields, {**told, "oi_date": [days[day] for day in told["oi_date"]]}, partition)
+
     def __len__(self) -> int:
         """Return how many legs there are."""
         return len(self.strikes)
@@ -93,6 +106,11 @@ class OptionSlice:
         return all(_same(getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
 
     __hash__ = None  # type: ignore[assignment]  # arrays have none
+
+    @property
+    def lacks_underlying(self) -> bool:
+        """Whether the slice itself says nothing of the price of its underlying."""
+        return self.underlying_price is None and self.underlying_bid is None
 
     @property
     def event_id(self) -> str:

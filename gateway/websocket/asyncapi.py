@@ -20,7 +20,7 @@ ABOUT = (
 )
 MESSAGES: tuple[type[Message], ...] = (
     messages.Welcome, answers.AuthOk, answers.Subscribed, answers.Unsubscribed, answers.Updated, answers.Subscriptions,
-    answers.Pong, answers.Error, messages.LatestValues, messages.Data, messages.Recovered, messages.GapNotice, messages.GapFill,
+    answers.Pong, answers.Error, messages.LatestValues, messages.Data, messages.GreeksOfSlices, messages.Recovered, messages.GapNotice, messages.GapFill,
     messages.State, messages.Slow, messages.Heartbeat, messages.Disconnect,
 )  # fmt: skip
 ID = Column(

@@ -192,6 +192,12 @@ _ITEM = record(
         "from", ANYTHING, "snapshot, live, {epoch, offset} or {start: µs}; snapshot without it.", always=False
     ),
     _CONFLATE,
+    Column(
+        "greeks",
+        FLAG,
+        "Whether volatilities and greeks follow the slices of an option chain; true without it.",
+        always=False,
+    ),
 )
 COMMANDS: Mapping[str, Command] = {
     "ping": Command(

@@ -19,6 +19,7 @@ from gateway.websocket.frames import (
     OpenSubscription,
     Round,
     SharedFrame,
+    add_computed,
     lag,
     snapshot,
     standing,
@@ -119,10 +120,7 @@ class ClientQueue:
         return None
 
     def share(self, together: Round) -> SharedFrame | None:
-        """Return the next frame for this client and all that stand where it does, None where it has to be its own.
-
-        One with no bytes says that nothing waits.
-        """
+        """Return the next frame for this client and all that stand where it does, as `shared`; None: it has to be its own."""
         if self._queued_bytes or len(self._due) != 1:
             return None
         (number,) = self._due
@@ -131,8 +129,7 @@ class ClientQueue:
         # One that may have to be told of its lag is not like the others.
         if at is None or place.subscription.behind or place.subscription.fell_behind(ring):
             return None
-        waiting = ring.count_after(place.subscription.covered)
-        if waiting * 100 >= BEHIND_WARN_PERCENT * ring.capacity:
+        if ring.count_after(place.subscription.covered) * 100 >= BEHIND_WARN_PERCENT * ring.capacity:
             return None
         delivery = together.take(place.subscription, ring, self._feeds.applied(place.feed), FRAME_BYTES - 2)
         del self._due[number]
@@ -150,13 +147,15 @@ class ClientQueue:
 
     def frame(self, together: Round | None = None) -> Frame | None:
         """Return the next frame, None where nothing waits; what others get as well is made once `together`."""
-        together = together or Round()
-        frame = Frame()
+        together, frame = together or Round(), Frame()
         self._add_queued(frame)
         while self._due and frame.size_bytes < FRAME_BYTES:
             number = next(iter(self._due))
             del self._due[number]
-            self._take(self.places[number], frame, together)
+            place = self.places[number]
+            self._take(place, frame, together)
+            if add_computed(place, frame):
+                self._due[number] = None
         # Taking may have produced a notice about falling behind.
         self._add_queued(frame)
         frame.resumed += self._refused

@@ -79,7 +79,8 @@ class SharedFrame:
 def standing(place: OpenSubscription) -> Standing | None:
     """Return where a subscription stands, None where what it gets next is its own."""
     subscription = place.subscription
-    if not subscription.steady:
+    # computed values come when they come: who has which is its own
+    if not subscription.steady or subscription.computed is not None:
         return None
     return place.kin, subscription.covered, subscription.conflate
 
@@ -109,6 +110,22 @@ def snapshot(place: OpenSubscription, feeds: Feeds, reason: str) -> bytes:
         last=last,
         data=held.bodies[:part],
     ).encode()
+
+
+def add_computed(place: OpenSubscription, frame: Frame) -> bool:
+    """Append what was computed of records the client has and was not sent yet; whether some of it is left for the next frame."""
+    subscription = place.subscription
+    if subscription.computed is None or subscription.snapshot_due is not None:
+        return False
+    values = place.feed.computed(subscription.stream.scope)
+    found = values.after(subscription.computed, subscription.covered)
+    if not found:
+        return False
+    bodies = [each.body for each in found]
+    most = fitting(bodies, FRAME_BYTES - frame.size_bytes)
+    subscription.computed = found[most - 1].offset
+    frame.add(messages.greeks(subscription.number, bodies[:most]))
+    return most < len(found)
 
 
 def lag(place: OpenSubscription, action: str) -> bytes:

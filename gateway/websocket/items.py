@@ -25,11 +25,15 @@ class Since:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """One stream a client asks for. `start` None: a snapshot; "live": nothing but what comes."""
+    """One stream a client asks for. `start` None: a snapshot; "live": nothing but what comes.
+
+    `greeks`: volatilities and greeks follow its slices.
+    """
 
     stream: LiveStream
     start: StreamPosition | Since | str | None
     conflate: bool
+    greeks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +77,8 @@ def _parse_wanted(name: Any, item: Mapping[str, Any]) -> Wanted | RejectedItem:
     try:
         stream = parse_stream(text)
         conflate = parse_conflate(item.get("conflate"), stream)
-        return Wanted(stream=stream, start=_parse_start(item.get("from")), conflate=conflate)
+        greeks = _parse_greeks(item.get("greeks"), stream)
+        return Wanted(stream=stream, start=_parse_start(item.get("from")), conflate=conflate, greeks=greeks)
     except InvalidStream as problem:
         return RejectedItem(answers.refused(text, problem.slug, str(problem)))
 
@@ -89,6 +94,16 @@ def parse_conflate(value: Any, stream: LiveStream) -> bool:
         return True
     modes = "latest or none" if stream.may_conflate else f"none: {stream.channel} is never conflated"
     raise InvalidStream("bad_message", f'conflate is {{"mode": …}} with mode {modes}')
+
+
+def _parse_greeks(value: Any, stream: LiveStream) -> bool:
+    if value is None:
+        return stream.has_greeks
+    if not isinstance(value, bool):
+        raise InvalidStream("bad_message", "greeks is true or false")
+    if value and not stream.has_greeks:
+        raise InvalidStream("bad_message", f"{stream.channel} has no greeks; they are of channel options")
+    return value
 
 
 def _parse_start(value: Any) -> StreamPosition | Since | str | None:

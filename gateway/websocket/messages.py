@@ -103,6 +103,17 @@ class Data(Message):
 
 
 @dataclass(frozen=True, kw_only=True)
+class GreeksOfSlices(Message):
+    """Volatilities and greeks of slices the client has, in the order of the log; of each root and expiry those of its newest slice."""
+
+    t = "greeks"
+    sub: int = member(WHOLE, _SUB)
+    m: Sequence[bytes] = member(
+        rows({"type": "array"}), "[offset of the slice, what its quotes imply] of each."
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class LatestValues(Message):
     """The latest values of a stream, valid at `offset`; an empty one says that nothing came after `floor_offset`."""
 
@@ -213,6 +224,11 @@ def data(sub: int, chosen: Chosen) -> bytes:
     """Return the bytes of the message of the records chosen."""
     conflated = (chosen.conflated, chosen.span_us) if chosen.conflated else None
     return Data.encoded(sub, chosen.previous, conflated, [entry.body for entry in chosen.entries])
+
+
+def greeks(sub: int, bodies: Sequence[bytes]) -> bytes:
+    """Return the bytes of a message of greeks; they were encoded once, for every client of the stream."""
+    return b'{"t":"greeks","sub":%d,"m":[%b]}' % (sub, b",".join(bodies))
 
 
 def disconnect(

@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from gateway.live.blocks import Block
+from gateway.live.computed import NOTHING
 from gateway.live.ring import Entry, Ring
 from gateway.live.streams import LiveStream
 from gateway.websocket import messages
@@ -113,7 +114,7 @@ class Subscription:
     """
 
     __slots__ = (
-        "asked", "behind", "conflate", "covered", "number", "recovery", "snapshot_due", "snapshot_rest", "state", "stream",
+        "asked", "behind", "computed", "conflate", "covered", "number", "recovery", "snapshot_due", "snapshot_rest", "state", "stream",
         "waiting", "whole",
     )  # fmt: skip
 
@@ -130,6 +131,16 @@ class Subscription:
         self.waiting = False  # for a block of the log
         self.asked = 0  # which read was the last when it began to wait
         self.state = ""  # what the client was told last of the worth of the values
+        # Offset of the last record whose computed values the client has; None where it wants none.
+        self.computed: CanonicalOffset | None = None
+
+    @property
+    def effective(self) -> dict[str, str]:
+        """Return how the stream is served."""
+        served = {"conflate": "latest" if self.conflate else "none"}
+        if self.stream.has_greeks:
+            served["greeks"] = "none" if self.computed is None else "newest"
+        return served
 
     @property
     def busy(self) -> bool:
@@ -161,6 +172,8 @@ class Subscription:
         """Go on live from `covered`, where the snapshot was valid."""
         self.snapshot_due = self.snapshot_rest = None
         self.covered = self.whole = covered
+        if self.computed is not None:
+            self.computed = NOTHING
 
     def begins_anew(self, ring: Ring) -> str | None:
         """Return why the next message is a snapshot, or a part of one; None where it is not.

@@ -103,25 +103,25 @@ INGESTION_LAG_SECONDS = Gauge(
     ["interval"], registry=REGISTRY,
 )  # fmt: skip
 CONFIG_RELOADS = Counter(
-    "config_reload",
-    "Configurations offered to this process: applied, refused or unchanged.",
-    ["status"], registry=REGISTRY,
+    "config_reload", "Configurations offered to this process: applied, refused or unchanged.", ["status"],
+    registry=REGISTRY,
 )  # fmt: skip
 WS_CLIENTS = Gauge("ws_clients_gauge", "Connected WebSocket clients.", registry=REGISTRY)
 WS_PUBLISH_LATENCY_MS = Histogram(
     "ws_publish_latency_ms", "Append time of the canonical record to the frame's hand-over to the socket.",
     buckets=LATENCY_MS_BUCKETS, registry=REGISTRY,
 )  # fmt: skip
+WS_GREEKS_MS = Histogram(
+    "mds_ws_greeks_ms", "Knowledge time of an option slice that is watched to its greeks being computed.",
+    buckets=LATENCY_MS_BUCKETS, registry=REGISTRY,
+)  # fmt: skip
 WS_DROPPED_MESSAGES = Counter(
-    "ws_dropped_messages",
-    "Messages lost with the connection of a client that was too slow; conflation is no loss.",
+    "ws_dropped_messages", "Messages lost with the connection of a client that was too slow; conflation is no loss.",
     registry=REGISTRY,
-)
+)  # fmt: skip
 WS_CONFLATED_MESSAGES = Counter(
-    "mds_ws_conflated_total",
-    "Messages that a newer one of the same conflated stream stood for.",
-    registry=REGISTRY,
-)
+    "mds_ws_conflated_total", "Messages that a newer one of the same conflated stream stood for.", registry=REGISTRY
+)  # fmt: skip
 
 BUILD_INFO = Gauge(
     "mds_build_info", "Version of the running code; always 1.", ["service", "version"], registry=REGISTRY

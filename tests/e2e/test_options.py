@@ -16,6 +16,8 @@ import asyncpg
 import pytest
 import yaml
 
+from gateway.options.chain import IMPLIED
+from infra.runtime.clock import rfc3339
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.clocks import Day, date_of
 from schemas.partitions import partition_of
@@ -245,6 +247,31 @@ async def test_what_was_answered_is_answered_again_to_the_byte(told: Told) -> No
         _, again = await _asked(told.system, as_of=as_of)
         assert again == answers[as_of]
     assert any(b'"iv_status":"ok"' in answers[as_of] for as_of in chosen)
+
+
+async def test_greeks_that_a_client_was_sent_are_those_of_the_chain_when_its_slice_became_known(told: Told) -> None:
+    """Of slices of all vendors, each a message behind its slice; asked for at the end, with all that became known since."""
+    seen = told.watcher.transcripts[f"options:best:{SYMBOL}"]
+    sent = [(seen.records[offset], values) for offset, values in seen.greeks.items() if offset in seen.records]
+    chosen = sent[:: max(1, len(sent) // 24)]
+    async with aiohttp.ClientSession() as session:
+        for record, values in chosen:
+            query = {
+                "as_of": rfc3339(values["known_from"]), "provider": record["provider"], "root": values["root"],
+                "expiry": values["expiry"], "layout": "columns", "adjusted": "include", "max_age_s": "86400", "limit": "5000",
+                "fields": ",".join((*IMPLIED, "event_id")),
+            }  # fmt: skip
+            async with session.get(f"{told.system.url}/options/{SYMBOL}/chain", params=query) as answer:
+                body = await answer.json()
+            assert answer.status == 200, body
+            assert set(body["data"].pop("event_id")) == {values["event_id"]} == {record["event_id"]}
+            assert body["data"] == {name: values[name] for name in IMPLIED}
+            assert len(values["iv"]) == len(record["legs"]["strike"])
+
+    # of each poll the newest of each expiry alone, once a poll has come whole before the next
+    assert len(sent) > SLICES
+    assert {record["provider"] for record, _ in chosen} == {"polygon", "alpaca", "yahoo"}
+    assert sum(values["iv_status"].count("ok") for _, values in sent) > 1_000
 
 
 async def test_a_replay_into_an_empty_database_gives_identical_slices(told: Told, database: str) -> None:

@@ -23,6 +23,8 @@ from gateway.live.shell.live import LiveStreams
 from gateway.market.shell.naming import Naming
 from gateway.objectives.shell.slo_monitor import Monitor
 from gateway.operations.shell.configuration import configured_at_start
+from gateway.options.shell.model_queue import ModelQueue
+from gateway.service import live_greeks
 from gateway.settings import GatewaySettings
 from infra.runtime.clock import MarketClock
 from infra.runtime.configuration.following import Follower, begin_history
@@ -228,24 +230,26 @@ async def rest(
         monitor = Monitor(
             store, resources.clock, configured, target_symbols=settings.slo_symbols, source="gateway-a"
         )
-        app = features.assemble(
-            features.Parts(
-                process=process,
-                settings=settings,
-                shared=shared,
-                resources=resources,
-                watermarks=watermarks,
-                follower=follower,
-                configured=configured,
-                naming=Naming(resources.symbology, resources.clock),
-                calendars=calendars,
-                monitor=monitor,
-                acts=store.apart(concurrent=features.ACTS_AT_ONCE),
-            )
+        parts = features.Parts(
+            process=process,
+            settings=settings,
+            shared=shared,
+            resources=resources,
+            watermarks=watermarks,
+            follower=follower,
+            configured=configured,
+            naming=Naming(resources.symbology, resources.clock),
+            calendars=calendars,
+            monitor=monitor,
+            models=ModelQueue(),
+            acts=store.apart(concurrent=features.ACTS_AT_ONCE),
         )
+        app = features.assemble(parts)
         connection = await asyncpg.connect(database)
         async with listening(app, "127.0.0.1", 0, _nobody) as port, asyncio.TaskGroup() as tasks:
             works = [tasks.create_task(watermarks.follow(process.health))]
+            if isinstance(live, LiveStreams):
+                works.append(tasks.create_task(live_greeks(parts).run()))
             if env is not None and configured.path is not None:
                 works.append(tasks.create_task(follower.run(configured.apply)))
             running = Rest(

@@ -18,9 +18,13 @@ OPEN_WITHIN_S = 30.0
 
 @dataclass
 class Transcript:
-    """What one stream delivered: offsets in order, the records, and whether the client was ever told of a loss."""
+    """What one stream delivered: offsets in order, the records, and whether the client was ever told of a loss.
+
+    `greeks` are those of slices of option chains, by offset too.
+    """
 
     records: dict[int, dict[str, Any]] = field(default_factory=dict)
+    greeks: dict[int, dict[str, Any]] = field(default_factory=dict)
     order_kept: bool = True
     epoch: str = ""
     covered: int = -1
@@ -120,6 +124,11 @@ class Watcher:
                 seen.order_kept = seen.order_kept and offset > seen.covered
                 seen.records[offset] = record
                 self._cover(seen, offset)
+        elif kind == "greeks":
+            for offset, values in message["m"]:
+                if offset > seen.covered:
+                    seen.breaks.append(f"greeks of {offset} before its slice, covered {seen.covered}")
+                seen.greeks[offset] = values
         elif kind == "snapshot":
             self._cover(seen, message["offset"])
         elif kind == "recovered" and message["ok"]:

@@ -51,13 +51,17 @@ class MarketData:
         self._asking: asyncio.Task[None] | None = None
         self.connections = 0
 
-    async def subscribe(self, *streams: str, conflate: str | None = None, start: Any = None) -> None:
+    async def subscribe(
+        self, *streams: str, conflate: str | None = None, start: Any = None, greeks: bool | None = None
+    ) -> None:
         """Ask for streams, now or with the next connection; `start` is the protocol's `from` for the first time.
+
+        Slices of option chains are followed by their greeks unless `greeks` is False.
 
         Calls that follow each other without a pause become one command; one that is subscribed is not asked for again.
         """
         for stream in streams:
-            self._conversation.want(stream, conflate=conflate, start=start)
+            self._conversation.want(stream, conflate=conflate, start=start, greeks=greeks)
         self._ask_within(0.0)
 
     async def unsubscribe(self, *streams: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from mds_client.chain import Chain
-from mds_client.events import Event, Gap, Problem, Record, Recovered, Refusal, Slow, Snapshot, State
+from mds_client.events import Event, Gap, Greeks, Problem, Record, Recovered, Refusal, Slow, Snapshot, State
 
 Position = tuple[str, int]
 """(epoch, offset): up to where a stream is whole."""
@@ -42,10 +42,12 @@ class Conversation:
         """Every stream asked for."""
         return tuple(self._wanted)
 
-    def want(self, stream: str, *, conflate: str | None = None, start: Any = None) -> None:
+    def want(
+        self, stream: str, *, conflate: str | None = None, start: Any = None, greeks: bool | None = None
+    ) -> None:
         """Want a stream; `start` is the protocol's `from` for the first time."""
         mode = None if conflate is None else {"mode": conflate}
-        self._wanted[stream] = {"from": start, "conflate": mode}
+        self._wanted[stream] = {"from": start, "conflate": mode, "greeks": greeks}
 
     def begin(self) -> None:
         """Forget the names of the last connection: nothing is asked for yet."""
@@ -177,6 +179,12 @@ class Conversation:
             yield Record(stream=stream, offset=offset, fields=fields, conflated=conflated)
             chain.settle(offset)  # only now: a loop that dies inside the record gets it again
 
+    def _take_greeks(self, message: Mapping[str, Any]) -> Iterator[Event]:
+        stream = self._names.get(message["sub"])
+        if stream is not None:
+            for offset, fields in message["m"]:
+                yield Greeks(stream=stream, offset=offset, fields=fields)
+
     def _take_results(self, results: list[Mapping[str, Any]]) -> Iterator[Event]:
         for result in results:
             stream = result["stream"]
@@ -198,6 +206,7 @@ class Conversation:
 
     _KINDS: ClassVar[Mapping[str, Callable[[Conversation, Mapping[str, Any]], Iterator[Event]]]] = {
         "d": _take_data,
+        "greeks": _take_greeks,
         "subscribed": _take_subscribed,
         "unsubscribed": _take_unsubscribed,
         "error": _take_error,

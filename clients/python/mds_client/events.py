@@ -18,6 +18,18 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Greeks:
+    """Volatilities and greeks of the slice at `offset` of an option chain, in lists in the order of its legs.
+
+    They follow their slice, of each root and expiry those of the newest; `event_id` is the slice's.
+    """
+
+    stream: str
+    offset: int
+    fields: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Snapshot:
     """The latest values of a stream, valid at `offset`; forget what you held of it. Empty means: none yet."""
 
@@ -112,4 +124,4 @@ class Terminated(Exception):
         self.code = code
 
 
-Event = Record | Snapshot | Recovered | Gap | State | Refusal | Problem | Slow | Disconnected
+Event = Record | Greeks | Snapshot | Recovered | Gap | State | Refusal | Problem | Slow | Disconnected

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, cast
@@ -72,6 +72,7 @@ class LiveStreams:
         self._watchers: dict[tuple[str, str], dict[tuple[Watcher, int], LiveStream]] = {}
         self._moved: dict[Feed, None] = {}  # and whoever watches it was not looked up yet
         self._on_moved: list[Callable[[], None]] = []
+        self._on_feeds: list[Callable[[Iterable[Feed]], None]] = []
         self._joined: set[Watcher] = set()
         self.exhausted: set[str] = set()  # channels that no provider can serve now
         self._drains: list[Callable[[float], Awaitable[None]]] = []
@@ -155,7 +156,9 @@ class LiveStreams:
     def watch(self, stream: LiveStream, watcher: Watcher, number: int) -> Feed:
         """Name `watcher` in `take_moved` whenever the stream's feed moves; return the feed."""
         self._watchers.setdefault(stream.feed, {})[watcher, number] = stream
-        return self.feeds.feed(*stream.feed)
+        feed = self.feeds.feed(*stream.feed)
+        self._tell_feeds([feed])
+        return feed
 
     def unwatch(self, stream: LiveStream, watcher: Watcher, number: int) -> None:
         """Undo `watch`."""
@@ -163,6 +166,14 @@ class LiveStreams:
         watchers.pop((watcher, number), None)
         if not watchers:
             self._watchers.pop(stream.feed, None)
+            if (feed := self.feeds.find(*stream.feed)) is not None:
+                feed.forget_computed()
+
+    def scopes(self, feed: Feed) -> set[str]:
+        """Return the scopes of a feed that somebody watches; of one that was forgotten none."""
+        if self.feeds.find(feed.channel, feed.symbol) is not feed:
+            return set()
+        return {stream.scope for stream in self._watchers.get((feed.channel, feed.symbol), {}).values()}
 
     def join(self, watcher: Watcher) -> None:
         """Tell `watcher` about the state of the log."""
@@ -193,6 +204,10 @@ class LiveStreams:
         """Call whenever `take_moved` has something to say, often several times before it is asked."""
         self._on_moved.append(call)
 
+    def on_feeds(self, call: Callable[[Iterable[Feed]], None]) -> None:
+        """Call with the watched feeds that have new records, and with one that is watched from now on."""
+        self._on_feeds.append(call)
+
     def take_moved(self) -> list[tuple[Watcher, int]]:
         """Return, once, who watches what moved since the last time, and as which subscription."""
         # Looked up when somebody has the time: a record costs the same however many watch it.
@@ -204,11 +219,16 @@ class LiveStreams:
         """Remember what moved for whoever watches it; see `LiveListener`."""
         watched = [feed for feed in feeds if (feed.channel, feed.symbol) in self._watchers]
         if watched:
-            self._moved.update(dict.fromkeys(watched))
-            for call in self._on_moved:
-                call()
+            self.stir(watched)
+            self._tell_feeds(watched)
         for news in gaps:
             self._announce_gap(news)
+
+    def stir(self, feeds: Iterable[Feed]) -> None:
+        """Have whoever watches these feeds look at what there is for it."""
+        self._moved.update(dict.fromkeys(feeds))
+        for call in self._on_moved:
+            call()
 
     def routed(self, fields: Mapping[str, Any]) -> None:
         """Tell every client, in one message, which of its streams another provider serves from now on."""
@@ -239,6 +259,10 @@ class LiveStreams:
         self.past.clear()
         for watcher in tuple(self._joined):
             watcher.lost_position()
+
+    def _tell_feeds(self, feeds: Sequence[Feed]) -> None:
+        for call in self._on_feeds:
+            call(feeds)
 
     def _announce_gap(self, news: GapNews) -> None:
         try:

@@ -31,9 +31,9 @@ from gateway.options.priced import PricedChain
 from gateway.options.shell.model_queue import KeptByLegs, ModelQueue
 from gateway.options.shell.reading import (
     EVERYTHING,
-    KEYS,
     ChainAsked,
     ChainReading,
+    rate_partitions,
     read_chain,
 )
 from gateway.options.slices import OptionSlice
@@ -69,6 +69,7 @@ class OptionChains:
         watermarks: Watermarks,
         partitions: int,
         page_key: bytes,
+        queue: ModelQueue,
         *,
         clock: MarketClock,
         names: Callable[[str], bool],
@@ -78,7 +79,7 @@ class OptionChains:
         self._store, self._watermarks, self._clock = store, watermarks, clock
         self._partitions, self._page_key = partitions, page_key
         self._names, self._believed = names, believed
-        self._queue = ModelQueue()
+        self._queue = queue
         self._read: KeptByLegs[OptionSlice] = KeptByLegs()
         self._priced: KeptByLegs[PricedChain] = KeptByLegs()
         self._answers: KeptByLegs[_Answer] = KeptByLegs(KEPT_ROWS)
@@ -166,7 +167,7 @@ class OptionChains:
         Rates are told in other partitions than the symbol's: without theirs an answer would change when they come.
         """
         own = [partition_of(symbol, self._partitions)]
-        rates = sorted({partition_of(key, self._partitions) for key in KEYS})
+        rates = rate_partitions(self._partitions)
         moment = await moment_of(asked, self._watermarks, TOPICS, own)
         if asked is not None:
             await self._watermarks.reached(asked, (MACRO_STREAM.topic,), rates)

@@ -62,6 +62,10 @@ class ModelQueue:
             raise Problem(code="overloaded", detail=detail, retry_after_s=RETRY_S)
         self._waiting += 1
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+            return await self.behind(work)
         finally:
             self._waiting -= 1
+
+    async def behind(self, work: Callable[[], T]) -> T:
+        """Return what `work` returns, after what waits already; for one at a time, which does not count as waiting."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -13,7 +13,7 @@ from gateway.database.shell.snapshot import Snapshot
 from gateway.database.versions import GapFilter
 from gateway.entries.shell.reading import entries
 from gateway.options.inputs import QUOTE_WITHIN_US, Beside, ParYields
-from gateway.options.moments import CashDividend
+from gateway.options.moments import DividendVersion
 from gateway.options.places import SlicePlace, listed_places
 from gateway.options.shell.model_queue import KeptByLegs
 from gateway.options.slices import OptionSlice
@@ -22,18 +22,25 @@ from schemas.clocks import Day, EventTime, KnowledgeTime, RawOffset, WallTime, d
 from schemas.entries import CorporateAction
 from schemas.intervals import DAY_US
 from schemas.macro_keys import TENORS
+from schemas.partitions import partition_of
 from schemas.records import Gap
 from schemas.streams import OPTION_STREAM, Quote
 from schemas.tables import INDEX_BITS, MAX_INDEX
 
 YIELDS_BACK_DAYS = 14  # of which the newest counts, if it is no older than ten
 DIVIDENDS_AHEAD_DAYS = 366 * 3
+MOVED_BACK_DAYS = 92  # a version with another ex-date, in the past, replaces one that was to come
 DIVIDENDS = ("cash_dividend", "special_dividend")
 KEYS = {f"UST:{tenor}": tenor for tenor in TENORS}
 EVERYTHING = EventTime(0), EventTime(4_102_444_800_000_000)
 MAX_META_GAPS = 100
 FEWEST_YIELDS = 2  # of a day that is told of tenor by tenor
 _FLAGS = {name: packed_field(OPTION_STREAM, name) for name in ("is_adjusted", "is_partial", "simulated")}
+
+
+def rate_partitions(partitions: int) -> list[int]:
+    """Return the partitions, of so many, in which rates are told."""
+    return sorted({partition_of(key, partitions) for key in KEYS})
 
 
 async def newest_slices(
@@ -116,12 +123,13 @@ async def beside(
     return Beside(
         quotes=await _quotes(snapshot, symbol, slices),
         par_yields=await _yields(snapshot, today, as_of),
-        dividends=await _dividends(snapshot, symbol, today, as_of, believed),
+        dividends=await _dividends(snapshot, symbol, today, as_of),
+        believed=believed,
     )
 
 
 async def _quotes(snapshot: Snapshot, symbol: str, slices: Sequence[OptionSlice]) -> list[Quote]:
-    lacking = [each for each in slices if each.underlying_price is None and each.underlying_bid is None]
+    lacking = [each for each in slices if each.lacks_underlying]
     if not lacking:
         return []
     moments = sorted({(each.event_time, each.known_from) for each in lacking})
@@ -153,43 +161,46 @@ async def _quotes(snapshot: Snapshot, symbol: str, slices: Sequence[OptionSlice]
 
 
 async def _yields(snapshot: Snapshot, today: Day, as_of: KnowledgeTime) -> list[ParYields]:
-    """Return the curve of each day as it was after each of its tenors became known."""
+    """Return the curve of each day as it was at each moment at which tenors of it became known."""
     rows = await snapshot.fetch(
         option_statements.YIELDS, list(KEYS), today - YIELDS_BACK_DAYS, today + 1, as_of
     )
     days: dict[int, dict[str, float | None]] = {}
-    found = []
+    curves: dict[tuple[int, int], ParYields] = {}
     for row in rows:
-        curve = days.setdefault(row["day"], {})
-        curve[KEYS[row["symbol"]]] = row["value"]
-        if len(curve) >= FEWEST_YIELDS:
-            found.append(
-                ParYields(observed=date_of(Day(row["day"])), told_at=row["known_from"], percents=dict(curve))
+        day, told_at = row["day"], row["known_from"]
+        percents = days.setdefault(day, {})
+        percents[KEYS[row["symbol"]]] = row["value"]
+        if len(percents) >= FEWEST_YIELDS:
+            curves[day, told_at] = ParYields(
+                observed=date_of(Day(day)), told_at=told_at, percents=dict(percents)
             )
-    return found
+    return list(curves.values())
 
 
 async def _dividends(
-    snapshot: Snapshot, symbol: str, today: Day, as_of: KnowledgeTime, believed: Sequence[str]
-) -> list[CashDividend]:
-    """Return the cash dividends to come as the most believed source tells them that tells of any."""
+    snapshot: Snapshot, symbol: str, today: Day, as_of: KnowledgeTime
+) -> list[DividendVersion]:
+    """Return every version of the cash dividends to come that was known by `as_of`, in the order they were told."""
     told = await entries(
         snapshot,
         CorporateAction,
         symbol,
         as_of=as_of,
         provider=None,
-        days=(today, Day(today + DIVIDENDS_AHEAD_DAYS)),
+        days=(Day(today - MOVED_BACK_DAYS), Day(today + DIVIDENDS_AHEAD_DAYS)),
+        revisions="all",
     )
-    count = [each for each in told if each.type in DIVIDENDS and each.state != "cancelled" and each.amount]
-    ranks = {provider: rank for rank, provider in enumerate(believed)}
-    first = min(
-        (each.provider for each in count), key=lambda name: (ranks.get(name, len(ranks)), name), default=""
-    )
+    cash = [each for each in told if each.type in DIVIDENDS]
     return [
-        CashDividend(ex_date=date_of(each.ex_date), amount=each.amount or 0.0, told_at=each.known_from)
-        for each in count
-        if each.provider == first
+        DividendVersion(
+            source=each.provider,
+            entry=each.action_id,
+            ex_date=date_of(each.ex_date),
+            amount=0.0 if each.state == "cancelled" else each.amount or 0.0,
+            told_at=each.known_from,
+        )
+        for each in sorted(cash, key=lambda each: (each.known_from, each.raw_offset, each.index))
     ]
 
 

@@ -200,9 +200,9 @@ class ClientConnection:
                 total = len(self._session.streams)
                 self._push(answers.Unsubscribed(id=request, subs=ended, total=total))
             case Update(request, number, conflate):
-                self.outbox.places[number].subscription.conflate = conflate
-                mode = {"conflate": "latest" if conflate else "none"}
-                self._push(answers.Updated(id=request, sub=number, effective=mode))
+                subscription = self.outbox.places[number].subscription
+                subscription.conflate = conflate
+                self._push(answers.Updated(id=request, sub=number, effective=subscription.effective))
             case ListAll(request):
                 self._push(answers.Subscriptions(id=request, items=self._list()))
             case Close(code, reason):
@@ -230,7 +230,7 @@ class ClientConnection:
                 "sub": number,
                 "epoch": self._live.feeds.epochs[place.feed.topic],
                 "offset": place.subscription.covered,
-                "effective": {"conflate": "latest" if place.subscription.conflate else "none"},
+                "effective": place.subscription.effective,
             }
             for number, place in self.outbox.places.items()
         ]

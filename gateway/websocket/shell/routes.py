@@ -51,7 +51,7 @@ RETRY_AFTER_MS = (1_000, 5_000)  # spread, so that those sent away do not come b
 PING_EVERY_S = 20.0  # aiohttp expects the pong within half of it
 CLOSE_WITHIN_S = 2.0
 SPREAD_S = 2.0
-FEATURES = ("resume", "conflation", "gaps", "catch_up")
+FEATURES = ("resume", "conflation", "gaps", "catch_up", "greeks")
 VERSION = 1
 
 _UPGRADED = {
@@ -280,7 +280,7 @@ def _preset(channel: str, symbol: str) -> Wanted | RejectedItem:
         stream = parse_stream(name)
     except InvalidStream as problem:
         return RejectedItem(answers.refused(name, problem.slug, str(problem)))
-    return Wanted(stream=stream, start=None, conflate=stream.may_conflate)
+    return Wanted(stream=stream, start=None, conflate=stream.may_conflate, greeks=stream.has_greeks)
 
 
 def _taken_back() -> Goodbye:

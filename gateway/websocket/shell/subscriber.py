@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, 
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.live.computed import NOTHING
 from gateway.live.shell.live import LiveStreams, Watcher
 from gateway.live.streams import LiveStream
 from gateway.market.shell.calendars import load_calendars
@@ -116,6 +117,8 @@ class Subscriber:
         place = OpenSubscription(
             Subscription(number, item.stream, conflate=item.conflate, covered=applied), feed
         )
+        if item.greeks:
+            place.subscription.computed = NOTHING
         self._outbox.open(place)
         return place
 
@@ -131,10 +134,7 @@ class Subscriber:
             "epoch": epoch,
             "offset": subscription.covered,
             "floor_offset": feed.ring.floor(subscription.stream.scope),
-            "effective": {
-                "provider": subscription.stream.scope,
-                "conflate": "latest" if subscription.conflate else "none",
-            },
+            "effective": {"provider": subscription.stream.scope, **subscription.effective},
             "state": "open" if self._live.reachable else "recovering",
         }
 

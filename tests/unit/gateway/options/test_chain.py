@@ -9,6 +9,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,19 +17,22 @@ from hypothesis import strategies as st
 
 from gateway.http.pages import Page, open_token, seal
 from gateway.options.chain import (
+    IMPLIED,
     LegPlace,
     chain_page,
+    encoded_greeks,
     nearest_expiries,
     place_after,
     token_after,
 )
+from gateway.options.chain_columns import column_values
 from gateway.options.chain_request import CHAIN, ChainQuery
 from gateway.options.inputs import Beside, unpriced_chain
 from gateway.options.model import MODEL_VERSION, priced
 from gateway.options.priced import PricedChain
 from gateway.options.slices import TOPIC, OptionSlice
 from schemas.calendar.sessions import US_EQUITIES, load_calendar
-from schemas.clocks import EventTime, KnowledgeTime, MarketTime, WallTime
+from schemas.clocks import CanonicalOffset, EventTime, KnowledgeTime, MarketTime, WallTime
 from schemas.identity import LETTERS
 from tests.support.option_slices import FIRST_DAY, GOOG_CLOSE, goog_slices, leg, option_slice, us
 
@@ -324,3 +328,27 @@ def test_whatever_is_in_a_chain_its_answer_is_json(slices: list[OptionSlice]) ->
 
     assert json.dumps([page.rows(), page.columns, dict(page.meta)], allow_nan=False)
     assert len(page.rows()) == page.meta["row_count"] == sum(len(each) for each in slices)
+
+
+def test_greeks_beside_a_live_slice_are_those_of_the_answer() -> None:
+    """The same numbers and words leg by leg, with the inputs and the version they follow from; a leg without has nulls and its status."""
+    legs = [
+        leg(740.0, "C", bid=15.0, ask=15.4, bid_size=3.0, quote_time=NOW - 61_500_000, oi_date=16_792, open_interest=9.0),
+        leg(740.0, "P", bid=6.0, ask=6.3, last=6.1, last_time=NOW - 5_000_000),
+        leg(760.0, "C"),
+    ]  # fmt: skip
+    (found,) = chain(option_slice(legs, expiry=days(JANUARY))).slices
+    offset, told = orjson.loads(encoded_greeks(CanonicalOffset(7), found))
+
+    assert offset == 7
+    assert {name: told[name] for name in IMPLIED} == column_values(found, np.arange(len(legs)), IMPLIED)
+    assert (told["root"], told["expiry"]) == ("GOOG", "2016-01-15")
+    assert (told["event_id"], told["known_from"]) == (found.slice.event_id, found.slice.known_from)
+    assert told["model_version"] == MODEL_VERSION
+    assert told["inputs"]["valuation_time"] == found.slice.event_time
+    closes = GOOG_CLOSE.replace(year=2016, month=1, day=15, hour=16, minute=0)
+    assert told["inputs"]["expiration_time"] == us(closes)
+    assert told["inputs"]["rate_source"] == "fallback"
+    assert told["iv_status"][2] == "no_bid"
+    assert told["iv"][2] is told["delta"][2] is told["model"][2] is None
+    assert 0.1 < told["iv"][0] < 0.3

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from gateway.options.inputs import (
+    INPUT_LEAD_US,
     Beside,
     ParYields,
     UnpricedSlice,
     underlying_price,
     unpriced_chain,
 )
-from gateway.options.moments import CashDividend
+from gateway.options.moments import DividendVersion
 from schemas.calendar.sessions import US_EQUITIES, load_calendar
 from schemas.clocks import EventTime, KnowledgeTime, MarketTime, RawOffset, WallTime
 from schemas.streams import Quote
@@ -146,7 +147,7 @@ def test_an_index_nobody_lists_has_an_unknown_settlement_and_so_has_what_ends_be
 
 def test_rates_are_of_the_newest_yields_that_were_told_by_then() -> None:
     """What was told later, or is of a later day, is not known; ten days later they are too old."""
-    told = KnowledgeTime(NOW + 2_000_000)
+    told = KnowledgeTime(NOW + 2_000_000 - INPUT_LEAD_US)
 
     def yields(day: date, percent: float, told_at: int = told) -> ParYields:
         return ParYields(observed=day, told_at=KnowledgeTime(told_at), percents={"1M": percent})
@@ -169,12 +170,12 @@ def test_rates_are_of_the_newest_yields_that_were_told_by_then() -> None:
 
 def test_dividends_are_those_told_by_then_that_go_ex_later() -> None:
     """From the midnight at the venue their ex-date begins with; impossible amounts count for nothing."""
-    told = KnowledgeTime(NOW + 2_000_000)
+    told = KnowledgeTime(NOW + 2_000_000 - INPUT_LEAD_US)
 
-    def paid(day: date, amount: float = 1.0, told_at: int = told) -> CashDividend:
-        return CashDividend(ex_date=day, amount=amount, told_at=KnowledgeTime(told_at))
+    def paid(day: date, amount: float = 1.0, told_at: int = told) -> DividendVersion:
+        return DividendVersion(entry=day, ex_date=day, amount=amount, told_at=KnowledgeTime(told_at))
 
-    def years(*given: CashDividend) -> list[tuple[float, float]]:
+    def years(*given: DividendVersion) -> list[tuple[float, float]]:
         return [*unpriced(Beside(dividends=given)).dividends]
 
     first, second = paid(date(2015, 12, 25), 2.0), paid(date(2016, 1, 4))
@@ -184,6 +185,31 @@ def test_dividends_are_those_told_by_then_that_go_ex_later() -> None:
     ]
     assert years(paid(date(2015, 12, 24)), paid(date(2016, 1, 4), told_at=told + 1)) == []
     assert years(*(paid(date(2016, 1, 4), amount) for amount in (0.0, -1.0, math.nan, math.inf))) == []
+
+
+def test_a_dividend_counts_as_it_was_last_told_by_then() -> None:
+    """One that was raised, moved or taken back since is what it was; of several sources the most believed that tells of any to come counts alone."""
+    told = KnowledgeTime(NOW + 2_000_000 - INPUT_LEAD_US)
+
+    def said(amount: float, at: int, day: int = 4, source: str = "yahoo") -> DividendVersion:
+        return DividendVersion(
+            source=source, entry="q1", ex_date=date(2016, 1, day), amount=amount, told_at=KnowledgeTime(at)
+        )
+
+    def amounts(*given: DividendVersion) -> list[float]:
+        found = unpriced(Beside(dividends=given, believed=["polygon", "yahoo"])).dividends
+        return [amount for _, amount in found]
+
+    assert amounts(said(0.5, told - 9), said(0.6, told), said(0.7, told + 1)) == [0.6]
+    assert amounts(said(0.5, told - 9), said(0.0, told + 1)) == [0.5]
+    assert amounts(said(0.5, told - 9), said(0.0, told - 1)) == []
+    moved = DividendVersion(
+        source="yahoo", entry="q1", ex_date=date(2015, 12, 1), amount=0.5, told_at=KnowledgeTime(told - 1)
+    )
+    assert amounts(said(0.5, told - 9), moved) == []
+    others = said(0.8, told, source="polygon"), said(0.9, told, source="aaa")
+    assert amounts(said(0.5, told), *others) == [0.8]
+    assert amounts(said(0.5, told), said(0.0, told, source="polygon"), others[1]) == [0.5]
 
 
 def test_quotes_are_as_old_as_they_were_at_the_newest_stamp_of_their_slice() -> None:

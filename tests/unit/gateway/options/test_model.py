@@ -22,7 +22,7 @@ from analytics.leg_status import LegStatus
 from analytics.surface import atm_volatility, smile
 from gateway.options.inputs import Beside, UnpricedChain, unpriced_chain
 from gateway.options.model import priced
-from gateway.options.moments import CashDividend
+from gateway.options.moments import DividendVersion
 from gateway.options.priced import LegModel, PricedChain, PricedSlice
 from gateway.options.slices import OptionSlice
 from schemas.calendar.sessions import US_EQUITIES, load_calendar
@@ -137,7 +137,8 @@ def test_equal_chains_give_equal_bytes_and_a_slice_the_same_ones_alone(market_da
     """So that what is kept of a slice is right whatever was asked beside it."""
     slices = goog_slices(market_data)
     paid = tuple(
-        CashDividend(ex_date=date(2016, month, 10), amount=4.0, told_at=KnowledgeTime(0)) for month in (2, 5)
+        DividendVersion(entry=month, ex_date=date(2016, month, 10), amount=4.0, told_at=KnowledgeTime(0))
+        for month in (2, 5)
     )
     beside = Beside(fallback_rate=0.005, dividends=paid)
     whole = priced(unpriced(slices, beside), with_sides=True)
@@ -251,7 +252,7 @@ def test_calls_before_a_large_dividend_take_it_and_the_others_of_their_expiry_sa
         for strike in (700.0, 745.0)
         for right in "CP"
     ]
-    paid = (CashDividend(ex_date=date(2016, 1, 14), amount=1.5, told_at=KnowledgeTime(0)),)
+    paid = (DividendVersion(entry=1, ex_date=date(2016, 1, 14), amount=1.5, told_at=KnowledgeTime(0)),)
     before, after = (one(legs, Beside(fallback_rate=0.005, dividends=given)) for given in ((), paid))
     european = one(legs, Beside(dividends=paid), symbol="^SPX", root="SPXW")
 
@@ -271,7 +272,7 @@ def test_calls_before_a_large_dividend_take_it_and_the_others_of_their_expiry_sa
 def test_without_pairs_the_forward_is_of_the_dividends_or_of_the_rate_alone() -> None:
     """By the formulas of the specification."""
     legs, ex_date = [leg(750.0, "C", bid=13.0, ask=13.4)], date(2016, 1, 4)
-    paid = (CashDividend(ex_date=ex_date, amount=5.0, told_at=KnowledgeTime(0)),)
+    paid = (DividendVersion(entry=1, ex_date=ex_date, amount=5.0, told_at=KnowledgeTime(0)),)
     years, until = 22.125 / 365, (10 + 11 / 24) / 365
     alone, less = one(legs).inputs, one(legs, Beside(fallback_rate=0.005, dividends=paid)).inputs
 
@@ -416,7 +417,7 @@ SLICES = st.lists(
 )  # fmt: skip
 DIVIDENDS = st.lists(
     st.builds(
-        CashDividend, ex_date=st.dates(date(2015, 12, 1), date(2018, 1, 1)), amount=st.floats(), told_at=st.just(KnowledgeTime(0))
+        DividendVersion, entry=st.integers(0, 9), ex_date=st.dates(date(2015, 12, 1), date(2018, 1, 1)), amount=st.floats(), told_at=st.just(KnowledgeTime(0))
     ),
     max_size=3,
 )  # fmt: skip
@@ -425,7 +426,7 @@ DIVIDENDS = st.lists(
 @settings(deadline=None, max_examples=60)
 @given(SLICES, DIVIDENDS, st.floats(-0.5, 0.5))
 def test_whatever_is_in_a_chain_it_is_priced(
-    slices: list[OptionSlice], dividends: list[CashDividend], rate: float
+    slices: list[OptionSlice], dividends: list[DividendVersion], rate: float
 ) -> None:
     """No exception, no warning; what is ok has every number, what is not has none, and none is infinite."""
     found = priced(unpriced(slices, Beside(dividends=dividends, fallback_rate=rate)), with_sides=True)

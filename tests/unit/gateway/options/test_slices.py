@@ -4,17 +4,29 @@ from __future__ import annotations
 
 import math
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway.live.streams import encode_entry
 from gateway.options.slices import NO_DAY, NO_TIME, TOPIC, OptionSlice
 from schemas.errors import InvalidRecord
 from schemas.identity import LETTERS, event_id
-from tests.support.option_slices import PARTITION, leg, option_slice, slice_record, slice_row
+from schemas.streams import OPTION_STREAM
+from tests.support.option_slices import (
+    PARTITION,
+    goog_records,
+    leg,
+    option_slice,
+    slice_of_record,
+    slice_record,
+    slice_row,
+)
 
 NUMBERS = st.none() | st.floats(0, 1e6)
 STAMPS = st.none() | st.integers(1, 2**50)
@@ -143,3 +155,31 @@ def test_the_id_is_that_of_its_place_in_our_log(monkeypatch: pytest.MonkeyPatch)
 
     assert found.event_id == event_id(TOPIC, "GOOG", found.event_time, PARTITION, 7, 0)
     assert found.event_id.startswith(f"{LETTERS[TOPIC]}3.7.0.")
+
+
+def live(record: dict[str, Any]) -> OptionSlice:
+    """Return a slice as it comes out of the live record that clients are sent."""
+    body = orjson.loads(encode_entry(OPTION_STREAM.topic, PARTITION, 7, record))[1]
+    fields = {name: record[name] for name in record if name != "legs"}
+    return OptionSlice.of_live(fields, body["legs"], PARTITION)
+
+
+@given(st.lists(SAID, min_size=1, max_size=4))
+def test_a_live_slice_is_the_stored_one(said: list[dict[str, Any]]) -> None:
+    """Whatever is null of all legs is not in the text; what is null of some is."""
+    legs = [leg(700.0 + index, "CP"[index % 2], **each) for index, each in enumerate(said)]
+    record = slice_record(legs)
+    assert live(record) == slice_of_record(record, PARTITION)
+
+
+def test_every_slice_of_a_real_chain_is_the_same_live(market_data: Path) -> None:
+    """GOOG's 11 slices of 2015-12-24, to the last bit."""
+    for record in goog_records(market_data):
+        assert live(dict(record)) == slice_of_record(record, PARTITION)
+
+
+def test_a_live_record_that_no_contract_can_be_is_told() -> None:
+    """The caller says it and goes on without."""
+    record = slice_record([leg(740.0, "C")])
+    with pytest.raises(InvalidRecord, match="strike"):
+        OptionSlice.of_live(record, {"strike": [0.0], "right": ["C"]}, PARTITION)

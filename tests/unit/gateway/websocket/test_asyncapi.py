@@ -39,6 +39,7 @@ SENT: list[Message] = [
     answers.Updated(id=1, sub=2, effective={"conflate": "none"}),
     answers.Subscriptions(id=1, items=[{}]),
     answers.error("rate_limited", "slow down", retry_after_ms=100),
+    messages.GreeksOfSlices(sub=1, m=[]),
     messages.Data(sub=1, prev=0, m=[b"[1,{}]"]),
     messages.Data(sub=1, prev=0, conf=(1, 2), m=[b"[1,{}]"]),
     messages.LatestValues(sub=1, epoch="e", offset=1, floor_offset=0, reason="subscribe", last=True, data=[]),

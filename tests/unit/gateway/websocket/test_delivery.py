@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.live.blocks import Block, LoggedRecord
+from gateway.live.computed import NOTHING
 from gateway.live.feeds import Feeds
 from gateway.live.streams import parse_stream
 from gateway.websocket import frames
@@ -400,3 +401,113 @@ def test_a_large_snapshot_comes_in_parts_that_are_valid_together() -> None:
         reader.hear(message)
     assert reader.slices[("SPY", day_text(16_020))] == 13
     assert len(reader.slices) == 12
+
+
+def chain_client(
+    feeds: Feeds, *, covered: int = -1, greeks: bool = True
+) -> tuple[ClientQueue, OpenSubscription]:
+    """Return a client of SPY's chain that wants greeks unless told otherwise, woken."""
+    outbox, place = ClientQueue(feeds, UnreadPast()), a_place(feeds, "options:best:SPY", covered=covered)
+    if greeks:
+        place.subscription.computed = NOTHING
+    outbox.open(place)
+    outbox.wake(1)
+    return outbox, place
+
+
+def compute(feeds: Feeds, scope: str = "best", *, bytes_each: int = 1) -> None:
+    """Compute what is new of SPY's chain."""
+    feed = feeds.feed("options", "SPY")
+    held = feed.computed(scope)
+    for item, known in feed.slices(scope):
+        if known.offset > held.through:
+            held.note(item, known.offset, b'[%d,"%b"]' % (known.offset, b"x" * bytes_each))
+
+
+def told_of(frame: Frame | None) -> list[tuple[str, list[int]]]:
+    """Return the kind of each message of a frame, with the offsets it names."""
+    return [
+        (message["t"], [offset for offset, _ in message.get("m", message.get("data", ()))])
+        for message in parsed(frame)
+    ]
+
+
+def test_greeks_follow_the_slices_they_are_of() -> None:
+    """After a snapshot of every newest, then of each as it is computed, once; quotes never wait for them."""
+    feeds = empty_feeds()
+    apply_slice(feeds, 0, 16_026)
+    apply_slice(feeds, 1, 16_033)
+    compute(feeds)
+    outbox, place = chain_client(feeds)
+    place.subscription.restart("subscribe")
+    assert told_of(outbox.frame()) == [("snapshot", [0, 1]), ("greeks", [0, 1])]
+    apply_slice(feeds, 2, 16_033)
+    outbox.wake(1)
+    assert told_of(outbox.frame()) == [("d", [2])]
+    outbox.wake(1)
+    assert outbox.frame() is None
+    compute(feeds)
+    outbox.wake(1)
+    assert told_of(outbox.frame()) == [("greeks", [2])]
+    outbox.wake(1)
+    assert outbox.frame() is None
+
+
+def test_greeks_of_a_slice_the_client_has_not_been_sent_wait_for_it() -> None:
+    """Of one that lags: its cursor stands before the slice until that is sent."""
+    feeds = empty_feeds()
+    for offset in range(3):
+        apply_slice(feeds, offset, 16_026 + 7 * offset)
+    compute(feeds)
+    outbox, place = chain_client(feeds, covered=0)
+    place.subscription.waiting = True
+    before = Frame()
+    assert not frames.add_computed(place, before)
+    assert told_of(before) == [("greeks", [0])]
+    place.subscription.waiting = False
+    assert told_of(outbox.frame()) == [("d", [1, 2]), ("greeks", [1, 2])]
+
+
+def test_a_client_that_wants_no_greeks_is_sent_none_and_shares_its_frames() -> None:
+    """What one client has of them is its own, so those who want them share no frame."""
+    feeds = empty_feeds()
+    apply_slice(feeds, 0)
+    compute(feeds)
+    for wanted in (False, True):
+        outbox, _ = chain_client(feeds, greeks=wanted)
+        assert (outbox.share(frames.Round()) is not None) is not wanted
+        assert ("greeks" in {message["t"] for message in parsed(outbox.frame() or Frame())}) is wanted
+
+
+def test_many_greeks_come_in_frames_of_bounded_size() -> None:
+    """Each once, in order, whatever the client is sent between."""
+    feeds = empty_feeds()
+    for offset in range(20):
+        apply_slice(feeds, offset, 16_026 + 7 * offset)
+    compute(feeds, bytes_each=20_000)
+    outbox, place = chain_client(feeds, covered=19)
+    seen: list[int] = []
+    while (frame := outbox.frame()) is not None:
+        assert frame.size_bytes <= FRAME_BYTES + 20_100
+        seen += [offset for _, offsets in told_of(frame) for offset in offsets]
+    assert seen == list(range(20))
+    place.subscription.restart("failover")
+    outbox.wake(1)
+    again: list[tuple[str, list[int]]] = []
+    while (frame := outbox.frame()) is not None:
+        again += told_of(frame)
+    assert [offset for kind, offsets in again if kind == "greeks" for offset in offsets] == list(range(20))
+
+
+def test_after_a_resume_greeks_of_all_newest_slices_come() -> None:
+    """Of those before the break too: what the client had of them nobody knows."""
+    feeds = empty_feeds()
+    for offset in range(4):
+        apply_slice(feeds, offset, 16_026 + 7 * (offset % 2))
+    compute(feeds)
+    outbox, place = chain_client(feeds, covered=1)
+    place.subscription.recover(Recovery(after=1))
+    told = []
+    while (frame := outbox.frame()) is not None:
+        told += told_of(frame)
+    assert told == [("d", [2, 3]), ("greeks", [2, 3]), ("recovered", [])]

@@ -82,3 +82,31 @@ def test_asking_to_conflate_what_never_is_is_refused(stream: str) -> None:
     assert (
         "never conflated" in subscribed(stream=stream, conflate={"mode": "latest"}).result["error"]["message"]
     )
+
+
+@pytest.mark.parametrize(
+    ("item", "expected"),
+    [
+        ({"stream": "options:best:SPY"}, True),
+        ({"stream": "options:yahoo:SPY", "greeks": True}, True),
+        ({"stream": "options:best:SPY", "greeks": False}, False),
+        ({"stream": "quotes:best:SPY"}, False),
+        ({"stream": "trades:best:SPY", "greeks": False}, False),
+    ],
+)
+def test_greeks_follow_chains_unless_the_client_wants_none(item: dict[str, Any], expected: bool) -> None:
+    """Of no other channel, which may say so."""
+    assert subscribed(**item).greeks is expected
+
+
+@pytest.mark.parametrize(
+    ("item", "words"),
+    [
+        ({"stream": "quotes:best:SPY", "greeks": True}, "quotes has no greeks"),
+        ({"stream": "options:best:SPY", "greeks": "yes"}, "true or false"),
+        ({"stream": "options:best:SPY", "greeks": 1}, "true or false"),
+    ],
+)
+def test_greeks_that_cannot_be_are_refused_with_the_remedy(item: dict[str, Any], words: str) -> None:
+    """The one item alone."""
+    assert words in subscribed(**item).result["error"]["message"]

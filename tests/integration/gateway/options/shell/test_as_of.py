@@ -27,11 +27,11 @@ from tests.support.told_chains import (
 DAY = date(2015, 12, 11)
 STORY: Sequence[tuple[float, Sequence[Any]]] = (
     (1, a_chain(1, 10)),
-    (2, [*a_chain(2, 20, dearer=0.05), *yields(2, 20, 0.3, DAY)]),
-    (3, [a_chain_slice(3, 30, dearer=0.1), a_dividend(3, 30, 0.5)]),
+    (2, [*a_chain(2, 20, dearer=0.05), *yields(1.9, 20, 0.3, DAY)]),
+    (3, [a_chain_slice(3, 30, dearer=0.1), a_dividend(2.9, 30, 0.5)]),
     # the same stamps told again with other prices; a yield and a dividend that are corrected
-    (4, [*a_chain(4, 40, dearer=0.2, event_time=hour(2)), *yields(4, 40, 4.0, DAY), a_dividend(4, 41, 1.5)]),
-    (5, [*a_chain(5, 50, provider="yahoo", dearer=0.3), a_dividend(5, 50, 1.5, state="cancelled")]),
+    (4, [*a_chain(4, 40, dearer=0.2, event_time=hour(2)), *yields(3.9, 40, 4.0, DAY), a_dividend(3.9, 41, 1.5)]),
+    (5, [*a_chain(5, 50, provider="yahoo", dearer=0.3), a_dividend(4.9, 50, 1.5, state="cancelled")]),
 )  # fmt: skip
 LATER: Sequence[Any] = [
     *a_chain(6, 60, dearer=0.4),

@@ -149,23 +149,29 @@ async def looked_beside(opened: Opening, number: float, **said: Any) -> Any:
 
 
 async def test_curves_are_told_tenor_by_tenor_as_they_became_known(database: str, opened: Opening) -> None:
-    """A correction is another curve with a later moment; what was not known by then is not there, nor what is too old."""
+    """A correction is another curve with a later moment; what was not known by then is not there, nor what is too old.
+
+    Tenors that became known at one moment make one curve: which of several would count, nobody could say.
+    """
     old = a_yield(0.1, 1, "3M", 1.0, date(2015, 11, 20))
-    await store(database, [old, *yields(0.5, 10, 2.0, DAY), a_yield(4, 40, "1Y", 2.5, DAY)])
+    await store(database, [old, *yields(0.5, 10, 2.0, DAY), a_yield(1, 13, "10Y", 2.2, DAY)])
+    await store(database, [a_yield(4, 40, "1Y", 2.5, DAY), a_yield(4, 41, "1M", 1.5, DAY)])
     before, after = await looked_beside(opened, 2), await looked_beside(opened, 4)
+    level = {"1M": 2.0, "3M": 2.0, "1Y": 2.0}
     assert [(each.observed, each.told_at, dict(each.percents)) for each in before.par_yields] == [
-        (DAY, hour(0.5), {"1M": 2.0, "3M": 2.0}),
-        (DAY, hour(0.5), {"1M": 2.0, "3M": 2.0, "1Y": 2.0}),
+        (DAY, hour(0.5), level),
+        (DAY, hour(1), level | {"10Y": 2.2}),
     ]
     assert after.par_yields[:2] == before.par_yields
     (corrected,) = after.par_yields[2:]
-    assert (corrected.told_at, dict(corrected.percents)) == (hour(4), {"1M": 2.0, "3M": 2.0, "1Y": 2.5})
+    assert corrected.told_at == hour(4)
+    assert dict(corrected.percents) == {"1M": 1.5, "3M": 2.0, "1Y": 2.5, "10Y": 2.2}
 
 
-async def test_dividends_are_those_of_the_source_that_is_believed_most(
+async def test_every_version_of_cash_dividends_is_found_in_the_order_they_were_told(
     database: str, opened: Opening
 ) -> None:
-    """Of one that tells of any to come; what is over, cancelled, no cash or without an amount is none."""
+    """Which of them counts for a slice depends on when it was known; one that is cancelled is of no amount, and so is one without any."""
     told = [
         a_dividend(1, 10, 0.5),
         a_dividend(1, 11, 0.6, date(2016, 4, 4), action_id="d-2", type="special_dividend"),
@@ -174,13 +180,17 @@ async def test_dividends_are_those_of_the_source_that_is_believed_most(
         a_dividend(1, 14, 9.0, action_id="more", provider="unheard"),
     ]
     await store(database, told)
+    await store(database, [a_dividend(1.5, 15, 0.55), a_dividend(2.5, 25, 0.0, provider="polygon")])
     found = await looked_beside(opened, 2)
-    assert [(each.ex_date, each.amount) for each in found.dividends] == [
-        (date(2016, 1, 4), 0.5), (date(2016, 4, 4), 0.6),
+    assert found.believed == ["polygon", "yahoo"]
+    assert [(each.source, each.ex_date, each.amount) for each in found.dividends] == [
+        ("yahoo", date(2016, 1, 4), 0.5), ("yahoo", date(2016, 4, 4), 0.6), ("yahoo", date(2015, 12, 1), 0.7),
+        ("yahoo", date(2016, 5, 4), 0.0), ("unheard", date(2016, 1, 4), 9.0), ("yahoo", date(2016, 1, 4), 0.55),
     ]  # fmt: skip
-    await store(database, [a_dividend(3, 30, 0.55, provider="polygon")])
-    assert (await looked_beside(opened, 2)).dividends == found.dividends
-    assert [each.amount for each in (await looked_beside(opened, 3)).dividends] == [0.55]
+    assert len({(each.source, each.entry) for each in found.dividends}) == 5
+    assert [each.told_at for each in found.dividends] == [hour(1)] * 5 + [hour(1.5)]
+    later = (await looked_beside(opened, 3)).dividends
+    assert (later[:6], later[6].source, later[6].told_at) == (found.dividends, "polygon", hour(2.5))
 
 
 async def test_quotes_are_looked_for_only_where_a_slice_has_no_underlying(
