@@ -113,7 +113,7 @@ async def test_a_move_killed_again_and_again_loses_nothing(timescale_process: Br
         " WHERE hypertable_schema = 'public' ORDER BY 1",
     )
     assert hypertables == [
-        ("bars", "7 days"), ("bars_superseded", "7 days"), ("quotes", "1 day"), ("trades", "1 day"),
+        ("bars", "7 days"), ("bars_superseded", "7 days"), ("options", "7 days"), ("quotes", "1 day"), ("trades", "1 day"),
     ]  # fmt: skip
     assert await values(bridge, "SELECT count(*) FROM partition_widths") == [(0,)]
     left = "SELECT count(*) FROM pg_class WHERE relname ~ '_(moving|plain|20[0-9]+)' AND relnamespace = 'public'::regnamespace"
