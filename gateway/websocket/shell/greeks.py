@@ -102,8 +102,16 @@ class LiveGreeks:
                 await asyncio.sleep(RETRY_S)
                 continue
             self._due = dict.fromkeys([*waits, *self._due])
-            if waits and not self._stirred.is_set():
-                await asyncio.sleep(LOOK_S)
+            if waits:
+                await self._stirred_within(LOOK_S)
+
+    async def _stirred_within(self, seconds: float) -> None:
+        """Return when there is something new, or after so many seconds."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stirred.wait()
+        except TimeoutError:
+            pass
 
     async def _compute_feed(self, feed: Feed) -> bool:
         """Compute what is new in a feed, scope by scope; whether nothing is left."""
@@ -170,7 +178,25 @@ class LiveGreeks:
         found: Beside,
         calendar: Calendar,
     ) -> dict[int, bytes]:
-        """Return what is implied by slices, encoded, by their offset in the log."""
+        """Return what is implied by slices, encoded, by their offset in the log; of one that the model fails on nothing, and the log says so."""
+        try:
+            return self._encoded(symbol, part, slices, found, calendar)
+        except Exception:
+            # REST answers 500 for such a chain; here it would end the process, and again after every start
+            if len(slices) == 1:
+                log.exception("greeks_failed", extra={"symbol": symbol, "event_id": slices[0].event_id})
+                return {}
+            alone = [self._bodies(symbol, part, [each], found, calendar) for each in slices]
+            return {offset: body for bodies in alone for offset, body in bodies.items()}
+
+    def _encoded(
+        self,
+        symbol: str,
+        part: Sequence[Fresh],
+        slices: Sequence[OptionSlice],
+        found: Beside,
+        calendar: Calendar,
+    ) -> dict[int, bytes]:
         offsets = {(known.fields["raw_offset"], known.fields["index"]): known.offset for _, known in part}
         chain = UnpricedChain(
             symbol=symbol,

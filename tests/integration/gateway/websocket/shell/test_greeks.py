@@ -14,6 +14,10 @@ import pytest
 from gateway.http.moments import rfc3339
 from gateway.live.shell.live import LiveStreams
 from gateway.options.chain import IMPLIED
+from gateway.options.inputs import UnpricedChain
+from gateway.options.model import priced
+from gateway.options.priced import PricedChain
+from gateway.websocket.shell import greeks
 from infra.runtime.clock import WallMarketClock
 from infra.runtime.kafka.publisher import Publisher
 from schemas.chain_slices import ChainSlice
@@ -205,3 +209,31 @@ async def test_who_wants_no_greeks_is_sent_none(
         message["results"][0]["effective"] for message in without.heard if message["t"] == "subscribed"
     ]
     assert results == [{"provider": "best", "conflate": "latest", "greeks": "none"}]
+
+
+async def test_a_slice_that_the_model_fails_on_costs_its_own_greeks_alone(
+    kafka_bootstrap: str,
+    topic_prefix: str,
+    publisher: Publisher,
+    database: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The others of its chain have theirs, and so has what comes after it."""
+    slices = a_chain(1, 10)
+
+    def failing(chain: UnpricedChain) -> PricedChain:
+        if any(each.slice.expiry == EXPIRIES[1] for each in chain.slices):
+            raise ZeroDivisionError
+        return priced(chain)
+
+    monkeypatch.setattr(greeks, "priced", failing)
+    await store(database, [*yields(0.5, 5, 2.0, DAY), *slices])
+    await publish(publisher, topic_prefix, slices)
+    async with gateway(kafka_bootstrap, topic_prefix, database) as running, watching(running) as client:
+        await client.until(lambda: len(client.greeks()) == len(EXPIRIES) - 1)
+        (offset,) = await publish(publisher, topic_prefix, [a_chain_slice(2, 20)])
+        await running.complete_before(hour(2.1))
+        await client.until(lambda: offset in dict(client.greeks()))
+    assert EXPIRIES[1].isoformat() not in {values["expiry"] for _, values in client.greeks()}
+    assert [each.message for each in caplog.records].count("greeks_failed") == 1
