@@ -53,7 +53,7 @@ from schemas.partitions import partition_of
 
 WITHIN_S: Final = 8.0  # that an answer waits for its history: less than for the database
 KEPT_SESSIONS: Final = 100_000  # about 250 bytes each: of 400 chains
-# Of the model's thread at a time: 40 ms, of slices of which a part is enough, and of those that are priced whole.
+# Some 40 ms of the model's thread at a time: slices of which a part is enough, and legs of those that are priced whole.
 SLICES_AT_ONCE: Final = 8
 LEGS_AT_ONCE: Final = 2_500
 

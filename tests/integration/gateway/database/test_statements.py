@@ -20,9 +20,8 @@ MINUTES = "stream_id_of('bars', '1m', 'yahoo', 'S70')"
 QUOTES = "stream_id_of('quotes', '', 'yahoo', 'S70')"
 OPTIONS = "stream_id_of('options', '', 'yahoo', 'S70')"
 SPAN = "'2026-03-01 UTC', '2026-05-02 UTC'"
-TIMES = (
-    f"ARRAY{[f'2026-04-{day:02} 20:30 UTC' for day in range(9, 31)]}::timestamptz[]"  # of a month's sessions
-)
+# of a month's sessions
+TIMES = f"ARRAY{[f'2026-04-{day:02} 20:30 UTC' for day in range(9, 31)]}::timestamptz[]"
 YEARS = "'1970-01-01 UTC', '2100-01-01 UTC'"
 TRADES = "stream_id_of('trades', '', 'yahoo', 'S70')"
 HUNDRED = f"ARRAY{[f'S{10 * n}' for n in range(1, 101)]}"

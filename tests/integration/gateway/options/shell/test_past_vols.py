@@ -381,6 +381,19 @@ async def test_questions_at_once_make_a_history_once(database: str, counted: Cou
     assert texts.count(option_statements.YIELDS) == 1
 
 
+async def test_a_simulated_market_has_no_history(database: str) -> None:
+    """The close of its sessions is no moment at which anything became known; nor is there one before the first slice."""
+    await store(database, a_story())
+    async with rest(database) as gateway:
+        await gateway.complete_before(MOMENTS[-1] + 1)
+        found = await gateway.get(METRICS, history="252")
+    assert found["data"]["iv30"] is not None
+    assert (found["meta"]["history"], found["data"]["history_days"]) == ("none", 0)
+    async with rest(database, market=WallMarketClock()) as gateway:
+        early = await gateway.get(METRICS, history="252", as_of=rfc3339(KnowledgeTime(OPENED_US)))
+    assert (early["meta"]["history"], early["data"]["history_days"]) == ("none", 0)
+
+
 async def test_a_history_is_of_a_number_of_sessions(database: str) -> None:
     """What is none is named."""
     async with rest(database, market=WallMarketClock()) as gateway:
