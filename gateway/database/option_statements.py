@@ -32,6 +32,9 @@ _LISTED = f"""
             WHERE o.stream_id = l.stream_id AND (o.root, o.expiry) > (l.root, l.expiry) AND {_IN_TIME}
             ORDER BY o.root, o.expiry LIMIT 1) o
     )"""
+_COUNTS = (
+    f"($2::text IS NOT NULL OR (o.flags & {_ROUTE.mask}) <> {bits_of(OPTION_STREAM, 'route', 'shadow')})"
+)
 _SAME_ENTRY = f"o.stream_id = l.stream_id AND o.root = l.root AND o.expiry = l.expiry AND {_IN_TIME}"
 
 # $1 symbol, $2 provider or null (then no shadow counts), [$3, $4) event_time, whole months, so that nothing of a partition that is
@@ -39,9 +42,21 @@ _SAME_ENTRY = f"o.stream_id = l.stream_id AND o.root = l.root AND o.expiry = l.e
 NEWEST_SLICES = f"""{_LISTED}
     SELECT l.provider, l.stream_id, l.root, l.expiry - {_FIRST} AS expiry, newest.* FROM listed l CROSS JOIN LATERAL (
         SELECT o.event_time, o.position, o.known_from FROM {SLICES} o WHERE {_SAME_ENTRY} AND o.known_from <= $5
-          AND ($2::text IS NOT NULL OR (o.flags & {_ROUTE.mask}) <> {bits_of(OPTION_STREAM, "route", "shadow")})
+          AND {_COUNTS}
         ORDER BY o.known_from DESC, o.position DESC LIMIT 1) newest
     ORDER BY l.provider, expiry, l.root"""
+
+# $1 to $4 as above, $5 moments and $6 event_times, one of each a session: as of each moment the places of the newest slices known by then and stamped
+# before that time, with the number of the moment. `lacks` says whether a slice has no price of its underlying.
+NEWEST_AT_MOMENTS = f"""{_LISTED}
+    SELECT asked.number, l.provider, l.stream_id, l.root, l.expiry - {_FIRST} AS expiry, newest.*
+    FROM unnest($5::timestamptz[], $6::timestamptz[]) WITH ORDINALITY asked (known_by, stamped_before, number)
+    CROSS JOIN listed l CROSS JOIN LATERAL (
+        SELECT o.event_time, o.position, o.known_from, o.flags, o.underlying_price IS NULL AND o.underlying_bid IS NULL AS lacks
+        FROM {SLICES} o WHERE {_SAME_ENTRY} AND o.known_from <= asked.known_by AND o.event_time < asked.stamped_before
+          AND {_COUNTS}
+        ORDER BY o.known_from DESC, o.position DESC LIMIT 1) newest
+    ORDER BY asked.number, l.provider, expiry, l.root"""
 
 # $1 symbol, $2 provider or null, [$3, $4) event_time: when the first slice became known; null where none ever did.
 FIRST_SLICE = f"""{_LISTED}
@@ -60,12 +75,23 @@ def _read(column: TableColumn) -> str:
 _UNREAD = ("leg_vendor_delta", "leg_vendor_gamma", "leg_vendor_theta", "leg_vendor_vega", "leg_vendor_rho")
 COLUMNS = tuple(column for column in read_columns(OPTION_STREAM) if column.name not in _UNREAD)
 
+# What a volatility follows from.
+PRICED_FIELDS = ("strike", "right", "bid", "ask", "quote_time", "multiplier")
+_PRICED = tuple(
+    column
+    for column in COLUMNS
+    if not column.name.startswith("leg_") or column.name.removeprefix("leg_") in PRICED_FIELDS
+)
+
 # $1 stream_ids, $2 event_times and $3 positions of slices, one of each a row; all of them lie in [$4, $5).
-SLICES_AT = f"""
-    SELECT wanted.stream_id, {", ".join(map(_read, COLUMNS))}
+_AT_PLACES = f"""
     FROM unnest($1::int8[], $2::timestamptz[], $3::int8[]) wanted (stream_id, event_time, position)
     JOIN {SLICES} o ON o.stream_id = wanted.stream_id AND o.event_time = wanted.event_time AND o.position = wanted.position
       AND {_IN_TIME.replace("$4", "$5").replace("$3", "$4")}"""
+SLICES_AT = f"""
+    SELECT wanted.stream_id, {", ".join(map(_read, COLUMNS))}{_AT_PLACES}"""
+QUOTES_OF_SLICES_AT = f"""
+    SELECT wanted.stream_id, {", ".join(map(_read, _PRICED))}{_AT_PLACES}"""
 
 # $1 symbol, $2 event_times and $3 known_froms, one of each a row, and $4 how far from it (µs): quotes of about those moments, known by
 # then; all of them lie in [$5, $6).

@@ -25,7 +25,7 @@ from gateway.options.moments import DividendVersion, dividends_due, expiration, 
 from gateway.options.priced import UnderlyingPrice
 from gateway.options.slices import OptionSlice
 from schemas.calendar.sessions import Calendar
-from schemas.clocks import EventTime, KnowledgeTime, MarketTime
+from schemas.clocks import Day, EventTime, KnowledgeTime, MarketTime
 from schemas.intervals import SECOND_US
 from schemas.streams import Quote
 from schemas.symbols.occ import STANDARD_MULTIPLIER, RootTerms, Settlement, root_terms
@@ -35,6 +35,9 @@ QUOTE_WITHIN_US: Final = 60 * SECOND_US
 INPUT_LEAD_US: Final = 10 * SECOND_US
 MAX_AGE_S: Final = 1_200.0
 """Seconds of sessions: older slices are stale as a whole."""
+YIELDS_BACK_DAYS: Final = 14  # of which the newest counts, if it is no older than ten
+DIVIDENDS_AHEAD_DAYS: Final = 366 * 3
+MOVED_BACK_DAYS: Final = 92  # a version with another ex-date, in the past, replaces one that was to come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +61,16 @@ class Beside:
     dividends: Sequence[DividendVersion] = ()
     believed: Sequence[str] = ()
     fallback_rate: float = FALLBACK_RATE
+
+
+def yield_days(today: Day) -> tuple[Day, Day]:
+    """Return the first and the last day whose par yields are looked at for a chain of a day (UTC)."""
+    return Day(today - YIELDS_BACK_DAYS), Day(today + 1)
+
+
+def dividend_days(today: Day) -> tuple[Day, Day]:
+    """Return the first and the last ex-date of dividends that are looked at for a chain of a day (UTC)."""
+    return Day(today - MOVED_BACK_DAYS), Day(today + DIVIDENDS_AHEAD_DAYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,7 +128,7 @@ def _unpriced(
     of: OptionSlice, beside: Beside, calendar: Calendar, now: MarketTime | None, max_age_s: float
 ) -> UnpricedSlice:
     terms = root_terms(of.root, underlying=of.symbol, is_nonstandard=of.is_adjusted)
-    ends, settlement = expiration(of, terms, calendar)
+    ends, settlement = expiration(of.expiry, terms, calendar)
     years = float(years_left(ends, of.event_time))
     told_by = of.known_from - INPUT_LEAD_US
     rate, rate_source = _rate(beside, told_by, calendar.date_of(of.event_time), years)

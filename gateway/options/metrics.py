@@ -41,6 +41,7 @@ from analytics.surface import (
 from gateway.http.moments import rfc3339
 from gateway.options.chain import chain_page
 from gateway.options.chain_request import ChainQuery
+from gateway.options.metrics_request import HistoryState
 from gateway.options.priced import PricedChain, PricedSlice
 from schemas.symbols.occ import STANDARD_MULTIPLIER
 
@@ -93,25 +94,30 @@ def chain_meta(chain: PricedChain) -> dict[str, Any]:
 
 
 def metrics(
-    chain: PricedChain, *, history: Sequence[float] = (), expiries: Collection[date] | None = None
+    chain: PricedChain,
+    *,
+    history: Sequence[float] = (),
+    state: HistoryState = "none",
+    expiries: Collection[date] | None = None,
 ) -> dict[str, Any]:
     """Return the answer of METRICS, but for request and as_of; `history` are the chain's 30-day volatilities of past sessions, 0.2 for 20 %, the newest last.
 
-    `expiries` narrow the term structure alone: all other figures are of the whole chain.
+    `state` says whether they are all that were asked for; `expiries` narrow the term structure alone: all other figures are of the whole chain.
     """
     slices = standard_slices(chain)
     terms = _terms(slices)
     smiles = [each.smile for each in terms if each.smile is not None]
     near = constant_maturity(smiles, days=NEAR_DAYS)
     known = [each for each in history if math.isfinite(each)]
-    rank = None if near is None else volatility_rank(known, near)
+    told = number(near)  # past ones are as they were told, too
+    rank = None if told is None else volatility_rank(known, told)
     exposures = [each for each in map(_exposure, slices) if each is not None]
     skewed = _nearest_wings(terms)
     shown = [each for each in terms if expiries is None or each.priced.slice.expiry in expiries]
     data = {
         "spot": number(chain.underlying.price),
         "term_structure": [_row(each) for each in shown],
-        "iv30": number(near),
+        "iv30": told,
         "iv90": number(constant_maturity(smiles, days=FAR_DAYS)),
         "forward_vols": _forward_volatilities(terms),
         "rr25": None if skewed is None else number(skewed.wings.risk_reversal),
@@ -123,7 +129,7 @@ def metrics(
         "iv_percentile": None if rank is None else number(rank.percentile),
         "history_days": min(len(known), HISTORY_DAYS),
     }
-    return {"data": data, "meta": chain_meta(chain)}
+    return {"data": data, "meta": chain_meta(chain) | {"history": state}}
 
 
 def _terms(slices: Sequence[PricedSlice]) -> list[_Term]:

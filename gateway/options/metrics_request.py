@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from typing import Literal, get_args
 
 from analytics.chain_metrics import GEX_ASSUMPTION, HISTORY_DAYS
 from gateway.http.columns import (
@@ -23,13 +24,14 @@ from gateway.http.columns import (
     words_of,
 )
 from gateway.http.endpoints import Answer, Endpoint, Query, parameter
-from gateway.http.parameters import Moment, ProviderName
+from gateway.http.parameters import Moment, ProviderName, Whole
 from gateway.market.bars_request import PATH_SYMBOL
 from gateway.market.gaps import GAP_COLUMNS
 from gateway.options.chain_request import INPUT_COLUMNS, MAX_EXPIRIES, UNDERLYING_COLUMNS
 from gateway.options.kinds import Dates
 from schemas.clocks import KnowledgeTime
 
+HistoryState = Literal["complete", "partial", "none"]
 PROBLEMS_OF_CHAINS = (
     "unknown_symbol",
     "not_ready",
@@ -53,6 +55,13 @@ class MetricsQuery(Query):
     )
     provider: str | None = parameter(
         ProviderName(), "The chain of this provider; without it of the one that spoke last."
+    )
+    history: int = parameter(
+        Whole(0, HISTORY_DAYS),
+        f"Sessions before the day of the answer of which `iv30` is looked at; with {HISTORY_DAYS} there are `iv_rank` and `iv_percentile`. "
+        "The first time it takes seconds.",
+        unit="sessions",
+        default=0,
     )
     as_of: KnowledgeTime | None = parameter(
         Moment(), "Answer with what was known then; without it with what is known now.", unit="RFC 3339"
@@ -160,11 +169,14 @@ METRICS_COLUMNS = (
         ),
         "What dealers would have to trade of the underlying.",
     ),
+    Column("iv_rank", or_null(NUMBER), "Place of iv30 between lowest and highest of history, 0 to 1."),
+    Column("iv_percentile", or_null(NUMBER), "Share of history whose iv30 was below."),
     Column(
-        "iv_rank", or_null(NUMBER), "Place of iv30 between lowest and highest of the sessions before, 0 to 1."
+        "history_days",
+        WHOLE,
+        f"Sessions of `history` that had an iv30 half an hour after their close; of fewer than {HISTORY_DAYS} the two are null.",
+        "sessions",
     ),
-    Column("iv_percentile", or_null(NUMBER), "Share of these sessions whose iv30 was below."),
-    Column("history_days", WHOLE, f"Sessions there are; below {HISTORY_DAYS} the two are null.", "sessions"),
 )
 CHAIN_META = (
     AS_OF,
@@ -183,6 +195,11 @@ CHAIN_META = (
     Column("gaps", rows(record(*GAP_COLUMNS)), "What is or was missing of these slices.", always=False),
     Column("as_of_floor", TIME, "The first moment anything of this was known.", "UTC", always=False),
 )
+HISTORY = Column(
+    "history",
+    words_of(get_args(HistoryState)),
+    "Whether all sessions of `history` were looked at; `partial`: some not in time, come again; `none`: no history was asked for, there is no chain, or the market is simulated.",
+)
 METRICS = Endpoint(
     method="GET",
     path="/options/{symbol}/metrics",
@@ -195,7 +212,7 @@ METRICS = Endpoint(
         200: (
             Answer(
                 words="Of what was known of the chain at one moment. What cannot be said is null.",
-                schema=envelope(record(*METRICS_COLUMNS), *CHAIN_META),
+                schema=envelope(record(*METRICS_COLUMNS), *CHAIN_META, HISTORY),
                 headers={
                     "ETag": "Of the content.",
                     "Cache-Control": "To be asked for again: another model says other things of the same quotes.",

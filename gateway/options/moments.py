@@ -37,12 +37,12 @@ class DividendVersion:
     told_at: KnowledgeTime
 
 
-def expiration(of: OptionSlice, terms: RootTerms, calendar: Calendar) -> tuple[EventTime, Settlement]:
-    """Return when a slice ends (µs), and how it settles; beyond the calendar the end of its date in UTC, and that nobody knows."""
+def expiration(expiry: date, terms: RootTerms, calendar: Calendar) -> tuple[EventTime, Settlement]:
+    """Return when contracts of a date end (µs), and how they settle; beyond the calendar the end of its date in UTC, and that nobody knows."""
     try:
-        return expiration_time(of.expiry, calendar, is_at_open=terms.settlement == "am"), terms.settlement
+        return expiration_time(expiry, calendar, is_at_open=terms.settlement == "am"), terms.settlement
     except InvalidRecord:
-        return EventTime((day_of(of.expiry) + 1) * DAY_US - 1), "unknown"
+        return EventTime((day_of(expiry) + 1) * DAY_US - 1), "unknown"
 
 
 def dividends_due(

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import TypeVar
 
+from gateway.database.knowledge import latest_event
 from gateway.http.problems import about
 from gateway.options.chain import nearest_expiries
 from schemas.calendar.sessions import Calendar
 from schemas.clocks import Day, EventTime, KnowledgeTime, date_of, day_of
 from schemas.intervals import DAY_US
+
+LISTED_DAYS = 10  # an expiry of which nothing was said for so long is not listed any more
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,10 @@ class SlicePlace:
         return self.stream_id, self.position
 
 
-def listed_places(places: Sequence[SlicePlace], calendar: Calendar) -> Sequence[SlicePlace]:
+P = TypeVar("P", bound=SlicePlace)
+
+
+def listed_places(places: Sequence[P], calendar: Calendar) -> Sequence[P]:
     """Return the slices of whoever told last, without expiries that are over by the newest stamp among them."""
     if not places:
         return ()
@@ -49,6 +56,12 @@ def check_listed(asked: Sequence[date], places: Sequence[SlicePlace]) -> None:
         near = ", ".join(each.isoformat() for each in nearest_expiries(wrong, listed))
         detail = f"no contract listed then expires on {wrong.isoformat()}; the nearest are {near}"
         raise about("expiry", "unknown_expiry", detail)
+
+
+def listed_span(as_of: KnowledgeTime) -> tuple[EventTime, EventTime]:
+    """Return between which stamps (µs, the second exclusive) the slices lie that are listed at a moment of the wall's market."""
+    latest = latest_event(as_of, wall_market=True)
+    return month_before(EventTime(as_of), LISTED_DAYS), EventTime(latest + 1)
 
 
 def month_before(moment: EventTime, days: int) -> EventTime:

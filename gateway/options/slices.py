@@ -6,7 +6,7 @@ Made of rows of the database, and of live records.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import Any, Final
 
@@ -106,6 +106,14 @@ class OptionSlice:
         return all(_same(getattr(self, each.name), getattr(other, each.name)) for each in fields(self))
 
     __hash__ = None  # type: ignore[assignment]  # arrays have none
+
+    def take(self, rows: NDArray[np.intp]) -> OptionSlice:
+        """Return the slice with some of its legs alone."""
+        columns = {each.name: getattr(self, each.name) for each in fields(self)}
+        some: dict[str, Any] = {
+            name: value[rows] for name, value in columns.items() if isinstance(value, np.ndarray)
+        }
+        return replace(self, **some)
 
     @property
     def lacks_underlying(self) -> bool:

@@ -39,12 +39,14 @@ def known(number: float, place: int, **said: Any) -> dict[str, Any]:
     return {"raw_offset": place, "index": 0, "route": "primary", **told, **said}
 
 
-def quoted_legs(expiry: date, *, dearer: float = 0.0, spot: float = SPOT) -> list[Leg]:
+def quoted_legs(
+    expiry: date, *, dearer: float = 0.0, spot: float = SPOT, strikes: Sequence[float] = STRIKES
+) -> list[Leg]:
     """Return a call and a put at each strike, that differ as parity wants; time values fall away from the money like a bell."""
     years = (expiry - date(2015, 12, 14)).days / 365.0
     forward, width = spot * exp(RATE * years), spot * VOLATILITY * sqrt(years)
     found = []
-    for strike in STRIKES:
+    for strike in strikes:
         worth = 0.4 * width * exp(-0.5 * ((strike - forward) / (1.3 * width)) ** 2) + dearer
         for right, inside in (("C", forward - strike), ("P", strike - forward)):
             mid = max(inside, 0.0) * exp(-RATE * years) + worth
@@ -62,8 +64,8 @@ def a_chain_slice(
         "symbol": "ACME", "provider": "polygon", "root": "ACME", "expiry": day_of(expiry), "underlying_bid": SPOT - 0.01,
         "underlying_ask": SPOT + 0.01, "underlying_time": hour(number) - MINUTE_US, "currency": "USD",
     }  # fmt: skip
-    legs = quoted_legs(expiry, dearer=dearer)
-    return ChainSlice(**(fields | known(number, place) | {"legs": legs} | said))
+    legs = said["legs"] if "legs" in said else quoted_legs(expiry, dearer=dearer)
+    return ChainSlice(**(fields | known(number, place) | said | {"legs": legs}))
 
 
 def a_chain(number: float, place: int, *, dearer: float = 0.0, **said: Any) -> list[ChainSlice]:

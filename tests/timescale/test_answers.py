@@ -143,14 +143,17 @@ def asked_of_options() -> Iterator[Asked]:
     for as_of in AS_OF:
         for provider in (None, "yahoo"):
             yield option_statements.NEWEST_SLICES, ("SPY", provider, FROM, TO, as_of)
+            yield (
+                option_statements.NEWEST_AT_MOMENTS,
+                ("SPY", provider, FROM, TO, list(AS_OF), [as_of] * len(AS_OF)),
+            )
         yield option_statements.QUOTES_BESIDE, ("SPY", [NINE_THIRTY], [as_of], MINUTE_US, FROM, TO)
         yield option_statements.YIELDS, (["UST:3M", "UST:10Y"], 0, 40_000, as_of)
     yield option_statements.FIRST_SLICE, ("SPY", None, FROM, TO)
     # the first slice of all, and one that was told late
-    yield (
-        option_statements.SLICES_AT,
-        ([options] * 2, [NINE_THIRTY] * 2, [0, LATE << INDEX_BITS], FROM, TO),
-    )
+    places = [options] * 2, [NINE_THIRTY] * 2, [0, LATE << INDEX_BITS]
+    yield option_statements.SLICES_AT, (*places, FROM, TO)
+    yield option_statements.QUOTES_OF_SLICES_AT, (*places, FROM, TO)
 
 
 async def answers(bridge: Bridge) -> list[tuple[str, list[tuple[Any, ...]]]]:

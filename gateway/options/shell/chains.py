@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from aiohttp import web
 
-from gateway.database.knowledge import latest_event, no_watermark, not_kept
+from gateway.database.knowledge import no_watermark, not_kept
 from gateway.database.shell.snapshot import Snapshots
 from gateway.database.shell.watermarks import Watermarks
 from gateway.entries.shell.reading import moment_of
@@ -24,11 +24,12 @@ from gateway.options.chain import LegPlace, chain_page, place_after, token_after
 from gateway.options.chain_request import CHAIN, ChainQuery
 from gateway.options.inputs import MAX_AGE_S, UnpricedChain, unpriced_chain
 from gateway.options.metrics import metrics
-from gateway.options.metrics_request import METRICS, MetricsQuery
+from gateway.options.metrics_request import METRICS, HistoryState, MetricsQuery
 from gateway.options.model import MODEL_VERSION, priced
-from gateway.options.places import SlicePlace, check_listed, month_before
+from gateway.options.places import SlicePlace, check_listed, listed_span
 from gateway.options.priced import PricedChain
 from gateway.options.shell.model_queue import KeptByLegs, ModelQueue
+from gateway.options.shell.past_vols import HistoryAsked, PastVolatilities, PastVols
 from gateway.options.shell.reading import (
     EVERYTHING,
     ChainAsked,
@@ -46,7 +47,6 @@ from schemas.partitions import partition_of
 from schemas.streams import ACTION_STREAM, MACRO_STREAM, OPTION_STREAM, QUOTE_STREAM
 
 TOPICS = (OPTION_STREAM.topic, ACTION_STREAM.topic, QUOTE_STREAM.topic)
-LISTED_DAYS = 10  # an expiry of which nothing was said for so long is not listed any more
 KEPT_ROWS = 40_000  # of answers, about 500 bytes each
 
 
@@ -79,7 +79,7 @@ class OptionChains:
         self._store, self._watermarks, self._clock = store, watermarks, clock
         self._partitions, self._page_key = partitions, page_key
         self._names, self._believed = names, believed
-        self._queue = queue
+        self._queue, self._past = queue, PastVols(store, partitions, queue)
         self._read: KeptByLegs[OptionSlice] = KeptByLegs()
         self._priced: KeptByLegs[PricedChain] = KeptByLegs()
         self._answers: KeptByLegs[_Answer] = KeptByLegs(KEPT_ROWS)
@@ -117,11 +117,15 @@ class OptionChains:
         ask = METRICS.parse(request.query.items())
         as_of = await self._moment(symbol, ask.as_of)
 
-        def made(found: ChainReading) -> _Answer:
-            told = metrics(self._chain(symbol, found, as_of, MAX_AGE_S), expiries=ask.expiry)
-            return _Answer(told["data"], _meta(told["meta"], as_of, found))
-
-        answer = await self._answer(symbol, ask, as_of, (query_hash(request.path, ask.given),), made)
+        key = self._key((query_hash(request.path, ask.given),), as_of)
+        answer = self._answers.get(key)
+        if answer is None:
+            found = await self._found(symbol, ask, as_of)
+            past = await self._history(symbol, ask, as_of, found)
+            answer = await self._queue.run(lambda: self._figures(symbol, ask, as_of, found, past))
+            # one that lacks sessions is made again, with those that are kept by then
+            if past is None or past.is_complete:
+                self._answers.keep(key, answer, 1)
         return await cacheable(answer.data, answer.meta, request, immutable=False)
 
     async def strategies(self, request: web.Request) -> web.StreamResponse:
@@ -142,24 +146,55 @@ class OptionChains:
             answer.data, answer.meta, request, immutable=False, disclaimer=answer.disclaimer
         )
 
+    def _figures(
+        self,
+        symbol: str,
+        ask: MetricsQuery,
+        as_of: KnowledgeTime,
+        found: ChainReading,
+        past: PastVolatilities | None,
+    ) -> _Answer:
+        priced_chain = self._chain(symbol, found, as_of, MAX_AGE_S)
+        if past is None:
+            told = metrics(priced_chain, expiries=ask.expiry)
+        else:
+            state: HistoryState = "complete" if past.is_complete else "partial"
+            told = metrics(priced_chain, history=past.volatilities, state=state, expiries=ask.expiry)
+        return _Answer(told["data"], _meta(told["meta"], as_of, found))
+
+    async def _history(
+        self, symbol: str, ask: MetricsQuery, as_of: KnowledgeTime, found: ChainReading
+    ) -> PastVolatilities | None:
+        """Return the volatilities of the sessions before the day of the newest slice; None where none are asked for or there is no chain.
+
+        On a simulated market the close of a session is no moment of knowledge.
+        """
+        if not ask.history or not found.slices or not isinstance(self._clock, WallMarketClock):
+            return None
+        today = calendar_of(symbol).date_of(max(each.event_time for each in found.slices))
+        asked = HistoryAsked(symbol, ask.provider, tuple(self._believed()), today, ask.history, as_of)
+        return await self._past.before(asked)
+
     async def _answer(
         self,
         symbol: str,
-        ask: ChainQuery | MetricsQuery | StrategiesQuery,
+        ask: ChainQuery | StrategiesQuery,
         as_of: KnowledgeTime,
         question: Hashable,
         made: Callable[[ChainReading], _Answer],
     ) -> _Answer:
         """Return what is `made` of what was known at a moment: of one moment it is the same whoever asks, and kept."""
-        # of one order of sources: another believes another's dividends
-        key = question, as_of, tuple(self._believed())
+        key = self._key(question, as_of)
         kept = self._answers.get(key)
         if kept is None:
             found = await self._found(symbol, ask, as_of)
-            check_listed(ask.expiry or (), found.places)
             kept = await self._queue.run(lambda: made(found))
             self._answers.keep(key, kept, kept.meta.get("row_count", 1))
         return kept
+
+    def _key(self, question: Hashable, as_of: KnowledgeTime) -> Hashable:
+        """Return what an answer is kept by: of one order of sources, for another believes another's dividends."""
+        return question, as_of, tuple(self._believed())
 
     async def _moment(self, symbol: str, asked: KnowledgeTime | None) -> KnowledgeTime:
         """Return the moment of the answer: as asked, else how far slices and all they are priced with are stored.
@@ -180,12 +215,11 @@ class OptionChains:
     async def _found(
         self, symbol: str, ask: ChainQuery | MetricsQuery | StrategiesQuery, as_of: KnowledgeTime
     ) -> ChainReading:
-        """Return the slices of one provider that count, and what they are priced with; raise the Problem of none ever."""
+        """Return the slices of one provider that count, and what they are priced with; raise the Problem of none ever, or of an expiry that is not listed."""
         await load_calendars([symbol])
         wall = isinstance(self._clock, WallMarketClock)
         # on a simulated market knowledge says nothing of the days values are about
-        latest = latest_event(as_of, wall_market=wall)
-        span = (month_before(EventTime(as_of), LISTED_DAYS), EventTime(latest + 1)) if wall else EVERYTHING
+        span = listed_span(as_of) if wall else EVERYTHING
         async with self._store.snapshot() as snapshot:
             found = await read_chain(
                 snapshot,
@@ -194,6 +228,7 @@ class OptionChains:
                 believed=self._believed(),
                 kept=self._read,
             )
+        check_listed(ask.expiry or (), found.places)
         if found.places:
             return found
         if found.kept_from is not None and wall and as_of < found.kept_from:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -12,7 +12,7 @@ from gateway.database.rows import packed_field
 from gateway.database.shell.snapshot import Snapshot
 from gateway.database.versions import GapFilter
 from gateway.entries.shell.reading import entries
-from gateway.options.inputs import QUOTE_WITHIN_US, Beside, ParYields
+from gateway.options.inputs import QUOTE_WITHIN_US, Beside, ParYields, dividend_days, yield_days
 from gateway.options.moments import DividendVersion
 from gateway.options.places import SlicePlace, listed_places
 from gateway.options.shell.model_queue import KeptByLegs
@@ -27,15 +27,12 @@ from schemas.records import Gap
 from schemas.streams import OPTION_STREAM, Quote
 from schemas.tables import INDEX_BITS, MAX_INDEX
 
-YIELDS_BACK_DAYS = 14  # of which the newest counts, if it is no older than ten
-DIVIDENDS_AHEAD_DAYS = 366 * 3
-MOVED_BACK_DAYS = 92  # a version with another ex-date, in the past, replaces one that was to come
 DIVIDENDS = ("cash_dividend", "special_dividend")
 KEYS = {f"UST:{tenor}": tenor for tenor in TENORS}
 EVERYTHING = EventTime(0), EventTime(4_102_444_800_000_000)
 MAX_META_GAPS = 100
 FEWEST_YIELDS = 2  # of a day that is told of tenor by tenor
-_FLAGS = {name: packed_field(OPTION_STREAM, name) for name in ("is_adjusted", "is_partial", "simulated")}
+SLICE_FLAGS = {name: packed_field(OPTION_STREAM, name) for name in ("is_adjusted", "is_partial", "simulated")}
 
 
 def rate_partitions(partitions: int) -> list[int]:
@@ -52,18 +49,13 @@ async def newest_slices(
 ) -> list[SlicePlace]:
     """Return of each provider, root and expiry the newest slice stamped in `span` and known by `as_of`."""
     rows = await snapshot.fetch(option_statements.NEWEST_SLICES, symbol, provider, *span, as_of)
-    return [
-        SlicePlace(
-            provider=row["provider"],
-            stream_id=row["stream_id"],
-            root=row["root"],
-            expiry=date_of(Day(row["expiry"])),
-            event_time=row["event_time"],
-            position=row["position"],
-            known_from=row["known_from"],
-        )
-        for row in rows
-    ]
+    return [SlicePlace(**place_fields(dict(row))) for row in rows]
+
+
+def place_fields(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a place by name, out of a row of the newest slices."""
+    names = "provider", "stream_id", "root", "event_time", "position", "known_from"
+    return {name: row[name] for name in names} | {"expiry": date_of(Day(row["expiry"]))}
 
 
 async def first_known(
@@ -90,17 +82,18 @@ async def read_slices(
     found = {(row["stream_id"], row["position"]): row for row in rows}
     made = []
     for place in places:
-        said = _said(dict(found[place.stream_id, place.position]), symbol, place.provider)
+        said = slice_fields(dict(found[place.stream_id, place.position]), symbol, place.provider)
         made.append(OptionSlice.of_row(said, partition))
         await asyncio.sleep(0)  # legs by the thousand must not hold up the WebSocket clients
     return made
 
 
-def _said(row: Mapping[str, Any], symbol: str, provider: str) -> dict[str, Any]:
+def slice_fields(row: Mapping[str, Any], symbol: str, provider: str) -> dict[str, Any]:
+    """Return what a row of slices says, by the names of fields and legs."""
     flags, position = row["flags"], row["position"]
     return {
         **row,
-        **{name: bool(flags & each.mask) for name, each in _FLAGS.items()},
+        **{name: bool(flags & each.mask) for name, each in SLICE_FLAGS.items()},
         "symbol": symbol,
         "provider": provider,
         "raw_offset": RawOffset(position >> INDEX_BITS),
@@ -121,18 +114,22 @@ async def beside(
         return Beside()
     today = Day(max(each.event_time for each in slices) // DAY_US)
     return Beside(
-        quotes=await _quotes(snapshot, symbol, slices),
-        par_yields=await _yields(snapshot, today, as_of),
-        dividends=await _dividends(snapshot, symbol, today, as_of),
+        quotes=await quotes_about(
+            snapshot, symbol, [(each.event_time, each.known_from) for each in slices if each.lacks_underlying]
+        ),
+        par_yields=await par_yields(snapshot, yield_days(today), as_of),
+        dividends=await cash_dividends(snapshot, symbol, dividend_days(today), as_of),
         believed=believed,
     )
 
 
-async def _quotes(snapshot: Snapshot, symbol: str, slices: Sequence[OptionSlice]) -> list[Quote]:
-    lacking = [each for each in slices if each.lacks_underlying]
-    if not lacking:
+async def quotes_about(
+    snapshot: Snapshot, symbol: str, stamps: Iterable[tuple[EventTime, KnowledgeTime]]
+) -> list[Quote]:
+    """Return quotes within a minute of stamps, by their own; of each stamp those known by the moment beside it."""
+    moments = sorted(set(stamps))
+    if not moments:
         return []
-    moments = sorted({(each.event_time, each.known_from) for each in lacking})
     rows = await snapshot.fetch(
         option_statements.QUOTES_BESIDE,
         symbol,
@@ -160,11 +157,9 @@ async def _quotes(snapshot: Snapshot, symbol: str, slices: Sequence[OptionSlice]
     ]
 
 
-async def _yields(snapshot: Snapshot, today: Day, as_of: KnowledgeTime) -> list[ParYields]:
-    """Return the curve of each day as it was at each moment at which tenors of it became known."""
-    rows = await snapshot.fetch(
-        option_statements.YIELDS, list(KEYS), today - YIELDS_BACK_DAYS, today + 1, as_of
-    )
+async def par_yields(snapshot: Snapshot, of: tuple[Day, Day], as_of: KnowledgeTime) -> list[ParYields]:
+    """Return the curve of each of some days [first, last] as it was at each moment at which tenors of it became known."""
+    rows = await snapshot.fetch(option_statements.YIELDS, list(KEYS), *of, as_of)
     days: dict[int, dict[str, float | None]] = {}
     curves: dict[tuple[int, int], ParYields] = {}
     for row in rows:
@@ -178,17 +173,17 @@ async def _yields(snapshot: Snapshot, today: Day, as_of: KnowledgeTime) -> list[
     return list(curves.values())
 
 
-async def _dividends(
-    snapshot: Snapshot, symbol: str, today: Day, as_of: KnowledgeTime
+async def cash_dividends(
+    snapshot: Snapshot, symbol: str, ex_dates: tuple[Day, Day], as_of: KnowledgeTime
 ) -> list[DividendVersion]:
-    """Return every version of the cash dividends to come that was known by `as_of`, in the order they were told."""
+    """Return every version of cash dividends of some ex-dates [first, last] that was known by `as_of`, in the order they were told."""
     told = await entries(
         snapshot,
         CorporateAction,
         symbol,
         as_of=as_of,
         provider=None,
-        days=(Day(today - MOVED_BACK_DAYS), Day(today + DIVIDENDS_AHEAD_DAYS)),
+        days=ex_dates,
         revisions="all",
     )
     cash = [each for each in told if each.type in DIVIDENDS]

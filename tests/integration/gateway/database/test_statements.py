@@ -20,6 +20,8 @@ MINUTES = "stream_id_of('bars', '1m', 'yahoo', 'S70')"
 QUOTES = "stream_id_of('quotes', '', 'yahoo', 'S70')"
 OPTIONS = "stream_id_of('options', '', 'yahoo', 'S70')"
 SPAN = "'2026-03-01 UTC', '2026-05-02 UTC'"
+# of a month's sessions
+TIMES = f"ARRAY{[f'2026-04-{day:02} 20:30 UTC' for day in range(9, 31)]}::timestamptz[]"
 YEARS = "'1970-01-01 UTC', '2100-01-01 UTC'"
 TRADES = "stream_id_of('trades', '', 'yahoo', 'S70')"
 HUNDRED = f"ARRAY{[f'S{10 * n}' for n in range(1, 101)]}"
@@ -108,9 +110,14 @@ CASES: list[tuple[str, str, str, int]] = [
     ("newest slices of a provider", option_statements.NEWEST_SLICES, f"'S70', 'yahoo', {SPAN}, '2026-04-02 UTC'", 2),
     ("newest slices long ago", option_statements.NEWEST_SLICES, f"'S70', NULL, {YEARS}, '2026-01-20 UTC'", 4),
     ("newest slices before all", option_statements.NEWEST_SLICES, f"'S70', NULL, {YEARS}, '2025-01-01 UTC'", 4),
+    ("newest slices at moments", option_statements.NEWEST_AT_MOMENTS, f"'S70', NULL, {SPAN}, {TIMES}, {TIMES}", 2),
+    ("newest slices at moments of a provider", option_statements.NEWEST_AT_MOMENTS, f"'S70', 'yahoo', {SPAN}, {TIMES}, {TIMES}", 2),
+    ("newest slices at moments long ago", option_statements.NEWEST_AT_MOMENTS, f"'S70', NULL, {YEARS}, {TIMES}, {TIMES}", 4),
     ("first slice", option_statements.FIRST_SLICE, f"'S70', NULL, {YEARS}", 4),
     ("first slice of none", option_statements.FIRST_SLICE, f"'S70', 'polygon', {YEARS}", 4),
     ("slices at places", option_statements.SLICES_AT,
+     f"ARRAY[{OPTIONS}, {OPTIONS}], ARRAY['2026-03-05 08:00 UTC'::timestamptz, '2026-03-06 UTC'], ARRAY[6553600, 1], '2026-03-05 UTC', '2026-03-07 UTC'", 1),
+    ("quotes of slices at places", option_statements.QUOTES_OF_SLICES_AT,
      f"ARRAY[{OPTIONS}, {OPTIONS}], ARRAY['2026-03-05 08:00 UTC'::timestamptz, '2026-03-06 UTC'], ARRAY[6553600, 1], '2026-03-05 UTC', '2026-03-07 UTC'", 1),
     ("quotes beside", option_statements.QUOTES_BESIDE,
      f"'S70', ARRAY['2026-04-06 15:00 UTC'::timestamptz], ARRAY[{NOW}::timestamptz], 60000000, '2026-04-06 14:59 UTC', '2026-04-06 15:01 UTC'", 1),

@@ -7,7 +7,14 @@ import re
 import pytest
 
 from gateway.database import option_statements
-from gateway.database.option_statements import COLUMNS, FIRST_SLICE, NEWEST_SLICES, QUOTES_BESIDE, SLICES_AT
+from gateway.database.option_statements import (
+    COLUMNS,
+    FIRST_SLICE,
+    NEWEST_AT_MOMENTS,
+    NEWEST_SLICES,
+    QUOTES_BESIDE,
+    SLICES_AT,
+)
 from gateway.options.slices import COLUMN_PREFIX, LEG_FIELDS
 from schemas.streams import OPTION_STREAM
 from schemas.tables import stored_columns
@@ -27,6 +34,15 @@ def test_every_field_of_a_leg_that_is_used_is_read_and_no_other() -> None:
     assert not any(name in SLICES_AT for name in greeks)
 
 
+def test_of_the_past_what_a_volatility_follows_from_is_read_alone() -> None:
+    """Six arrays a slice of fifteen; all that is said of the slice itself."""
+    text = option_statements.QUOTES_OF_SLICES_AT
+    read = {name for name in LEG_FIELDS if f"leg_{name}" in re.findall(r"\w+", text)}
+    assert read == set(option_statements.PRICED_FIELDS)
+    plain = [column.name for column in COLUMNS if not column.name.startswith(COLUMN_PREFIX)]
+    assert all(name in text for name in plain)
+
+
 def test_days_are_integers_and_letters_one_text() -> None:
     """As they are everywhere in the gateway."""
     assert "(o.expiry - DATE '1970-01-01') AS expiry" in SLICES_AT
@@ -40,7 +56,7 @@ def test_parameters_are_numbered_without_a_hole(name: str) -> None:
     assert numbers == set(range(1, len(numbers) + 1))
 
 
-@pytest.mark.parametrize("text", [NEWEST_SLICES, FIRST_SLICE, QUOTES_BESIDE])
+@pytest.mark.parametrize("text", [NEWEST_SLICES, NEWEST_AT_MOMENTS, FIRST_SLICE, QUOTES_BESIDE])
 def test_what_is_looked_for_step_by_step_ends_each_step(text: str) -> None:
     """Every lateral read has a limit of its own: history is never read through."""
     steps = re.findall(r"LATERAL \((.*?)\) (?:o|newest|first|q)\b", text, re.DOTALL)
@@ -50,5 +66,6 @@ def test_what_is_looked_for_step_by_step_ends_each_step(text: str) -> None:
 
 def test_a_shadow_counts_only_for_whoever_names_its_provider() -> None:
     """It was polled to compare, not to be believed."""
-    assert re.search(r"\$2::text IS NOT NULL OR \(o\.flags & \d+\) <> \d+", NEWEST_SLICES)
+    for text in (NEWEST_SLICES, NEWEST_AT_MOMENTS):
+        assert re.search(r"\$2::text IS NOT NULL OR \(o\.flags & \d+\) <> \d+", text)
     assert re.search(r"\(v\.flags & \d+\) <> \d+", QUOTES_BESIDE)

@@ -279,8 +279,10 @@ def test_a_years_history_ranks_the_volatility_and_less_does_not(market_data: Pat
     chain = goog_chain(market_data)
     today = metrics(chain)["data"]["iv30"]
     history = [math.nan, 9.9, *([today - 0.05] * 189), *([today + 0.15] * (HISTORY_DAYS - 189))]
-    year, less = (metrics(chain, history=some)["data"] for some in (history, history[2:-1]))
+    whole = metrics(chain, history=history, state="complete")
+    year, less = whole["data"], metrics(chain, history=history[2:-1])["data"]
 
+    check_answer(METRICS, whole)
     assert (year["iv_rank"], year["iv_percentile"], year["history_days"]) == (
         pytest.approx(0.25),
         0.75,

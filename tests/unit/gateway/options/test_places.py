@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.http.problems import Problem
-from gateway.options.places import SlicePlace, check_listed, listed_places, month_before
+from gateway.options.places import SlicePlace, check_listed, listed_places, listed_span, month_before
 from schemas.calendar.sessions import calendar_of
-from schemas.clocks import EventTime
+from schemas.clocks import EventTime, KnowledgeTime
 from schemas.intervals import DAY_US, HOUR_US
 
 SHARES = calendar_of("SPY")
@@ -69,6 +69,17 @@ def test_an_expiry_that_is_not_listed_is_told_with_the_nearest() -> None:
     assert "2016-01-16" in found.value.detail
     assert "2016-01-15, 2016-02-19, 2016-04-15" in found.value.detail
     assert [error.param for error in found.value.errors] == ["expiry"]
+
+
+@pytest.mark.parametrize(("day", "begins"), [(10, "2015-12-01"), (11, "2016-01-01"), (15, "2016-01-01")])
+def test_slices_of_the_last_ten_days_are_listed_and_those_stamped_up_to_a_day_ahead(
+    day: int, begins: str
+) -> None:
+    """From the begin of a month on, as of any moment; processors admit no later stamp."""
+    as_of = datetime(2016, 1, day, 21, 30, tzinfo=UTC)
+    begin, end = listed_span(KnowledgeTime(int(as_of.timestamp()) * 1_000_000))
+    assert datetime.fromtimestamp(begin / 1e6, UTC).strftime("%Y-%m-%d") == begins
+    assert end == int(as_of.timestamp()) * 1_000_000 + DAY_US + 1
 
 
 @given(st.datetimes(datetime(1971, 1, 1), datetime(2199, 1, 1)), st.integers(0, 300))  # noqa: DTZ001
