@@ -45,6 +45,8 @@ from schemas.symbols.occ import root_terms
 
 AFTER_CLOSE_US: Final = 30 * MINUTE_US
 LOOKED_BACK_DAYS: Final = 500  # 252 sessions are a year; no market was closed for so long besides
+# Looked at besides where a session of a year has no volatility: else one missed close would leave it without a rank.
+SPARE_SESSIONS: Final = 21
 ENOUGH_STRIKES: Final = 10  # more than the pairs a forward is made of: some have no price
 NO_VOLATILITY: Final = math.nan
 
@@ -65,14 +67,17 @@ class PastMonth(NamedTuple):
 
 
 def past_moments(calendar: Calendar, today: date, as_of: KnowledgeTime, *, count: int) -> list[KnowledgeTime]:
-    """Return the moments (µs), 30 minutes after their close, of the last `count` sessions, up to 252, before a day, in order; none after `as_of`."""
+    """Return the moments (µs), 30 minutes after their close, of the last `count` sessions before a day, in order; none after `as_of`.
+
+    At most of a year and the spare ones.
+    """
     midnight = day_of(today) * DAY_US
     sessions = calendar.sessions(midnight - LOOKED_BACK_DAYS * DAY_US, midnight + DAY_US)
     moments = (
         KnowledgeTime(session.close + AFTER_CLOSE_US) for session in sessions if session.day < midnight
     )
     found = [each for each in moments if each <= as_of]
-    return found[len(found) - min(count, HISTORY_DAYS, len(found)) :]
+    return found[len(found) - min(count, HISTORY_DAYS + SPARE_SESSIONS, len(found)) :]
 
 
 def past_months(moments: Iterable[KnowledgeTime]) -> list[PastMonth]:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from typing import Final, NamedTuple
 
+from analytics.chain_metrics import HISTORY_DAYS
 from analytics.surface import Smile
 from gateway.database import option_statements
 from gateway.database.option_statements import PRICED_FIELDS
@@ -21,6 +23,7 @@ from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.http.problems import Problem
 from gateway.options.history import (
     NO_VOLATILITY,
+    SPARE_SESSIONS,
     PastChain,
     PastEnds,
     PastMonth,
@@ -77,7 +80,10 @@ class HistoryAsked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class PastVolatilities:
-    """Volatilities of sessions, NaN of one without, the newest last; not complete where some were not made in time."""
+    """Volatilities of sessions, NaN of one without, the newest last; not complete where some were not made in time.
+
+    Of a year in which some have none the sessions of a month before it are there as well, to take their places.
+    """
 
     volatilities: Sequence[float] = ()
     is_complete: bool = True
@@ -97,30 +103,41 @@ class PastVols:
 
         Of a store that cannot answer likewise: the chain itself has been read.
         """
-        moments = past_moments(calendar_of(asked.symbol), asked.today, asked.as_of, count=asked.sessions)
+        most = asked.sessions + (SPARE_SESSIONS if asked.sessions == HISTORY_DAYS else 0)
+        all_moments = past_moments(calendar_of(asked.symbol), asked.today, asked.as_of, count=most)
+        moments = all_moments[-asked.sessions :]
         found: dict[KnowledgeTime, float] = {}
         try:
             async with asyncio.timeout(within_s):
-                if not self._recall(asked, moments, found):
-                    async with self._one:
-                        # whoever had it before may have made the same
-                        self._recall(asked, moments, found)
-                        await self._make(asked, [each for each in moments if each not in found], found)
+                await self._look(asked, moments, found)
+                if any(math.isnan(each) for each in found.values()):
+                    moments = all_moments
+                    await self._look(asked, moments, found)
         except (TimeoutError, StoreUnavailable, Problem) as error:
             log.warning("history_incomplete", extra={"symbol": asked.symbol, "error": str(error)})
         return PastVolatilities(
             [found[each] for each in moments if each in found], is_complete=len(found) == len(moments)
         )
 
+    async def _look(
+        self, asked: HistoryAsked, moments: Sequence[KnowledgeTime], found: dict[KnowledgeTime, float]
+    ) -> None:
+        """Add the volatilities of sessions to `found`, kept or made."""
+        if not self._recall(asked, moments, found):
+            async with self._one:
+                # whoever had it before may have made the same
+                self._recall(asked, moments, found)
+                await self._make(asked, [each for each in moments if each not in found], found)
+
     def _recall(
         self, asked: HistoryAsked, moments: Sequence[KnowledgeTime], found: dict[KnowledgeTime, float]
     ) -> bool:
-        """Add what is kept to `found`; whether that is all."""
+        """Add what is kept to `found`; whether that is all of them."""
         for moment in moments:
             kept = self._kept.get(_name(asked, moment))
             if kept is not None:
                 found[moment] = kept
-        return len(found) == len(moments)
+        return all(each in found for each in moments)
 
     async def _make(
         self, asked: HistoryAsked, moments: Sequence[KnowledgeTime], found: dict[KnowledgeTime, float]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from analytics.chain_metrics import volatility_rank
 from gateway.database import option_statements
 from gateway.database.shell.snapshot import Snapshot, Snapshots
 from gateway.http.moments import rfc3339
@@ -330,6 +331,26 @@ async def test_a_year_of_sessions_ranks_todays_volatility(database: str, counted
         "none",
     )
     assert none["data"]["iv30"] == less["data"]["iv30"] == now
+
+
+@pytest.mark.parametrize(("missed", "days"), [(3, 252), (21, 252), (22, 251)])
+async def test_a_missed_close_costs_no_rank(
+    database: str, counted: CountedSnapshots, missed: int, days: int
+) -> None:
+    """The sessions of a month before the year take the places of those without a volatility; of fewer than a year they do not."""
+    year = a_year(273)
+    moments = past_moments(CALENDAR, TODAY, KnowledgeTime(2**62), count=273)
+    # of each session one slice about thirty days is not there
+    without = {id(year[2 * (40 + 3 * number)]) for number in range(missed)}
+    await store(database, [each for each in year if id(each) not in without])
+    found = (await past(counted).before(asked(252))).volatilities
+    told_days = [each for each in found if math.isfinite(each)]
+    assert len(found) == 273
+    assert min(len(told_days), 252) == days
+    assert volatility_rank(told_days, 0.3).history_days == days
+    few = (await past(counted).before(asked(251))).volatilities
+    assert as_told(few) == as_told(found[-251:])
+    assert len(moments) == 273
 
 
 async def test_what_is_not_made_in_time_is_said_and_made_the_next_time(
