@@ -249,10 +249,14 @@ async def test_what_was_answered_is_answered_again_to_the_byte(told: Told) -> No
     assert any(b'"iv_status":"ok"' in answers[as_of] for as_of in chosen)
 
 
-async def test_greeks_that_a_client_was_sent_are_those_of_the_chain_when_its_slice_became_known(told: Told) -> None:
+async def test_greeks_that_a_client_was_sent_are_those_of_the_chain_when_its_slice_became_known(
+    told: Told,
+) -> None:
     """Of slices of all vendors, each a message behind its slice; asked for at the end, with all that became known since."""
     seen = told.watcher.transcripts[f"options:best:{SYMBOL}"]
-    sent = [(seen.records[offset], values) for offset, values in seen.greeks.items() if offset in seen.records]
+    sent = [
+        (seen.records[offset], values) for offset, values in seen.greeks.items() if offset in seen.records
+    ]
     chosen = sent[:: max(1, len(sent) // 24)]
     async with aiohttp.ClientSession() as session:
         for record, values in chosen:
