@@ -106,6 +106,7 @@ INDICES: Mapping[str, Index] = {
     "^AEX": Index(calendar="XAMS", currency="EUR"),
     "^IBEX": Index(calendar="XMAD", currency="EUR"),
     "^SSMI": Index(calendar="XSWX", currency="CHF"),
+    "^SIMX": Index(),  # the simulator's: unlike its shares it has hours, for its options end by them
 }
 # Any other index: neither where it is made nor in what it is counted is known.
 UNKNOWN_INDEX = Index(calendar=UNKNOWN, currency="")
