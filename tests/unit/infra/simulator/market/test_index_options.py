@@ -140,18 +140,23 @@ def test_on_the_third_friday_the_morning_root_stands_still_and_the_other_is_trad
 
 
 def test_contracts_that_cannot_be_exercised_early_may_be_worth_less_than_that_would_pay() -> None:
-    """A share's never are."""
-    legs = chain("2026-11-30T12:00:00-05:00")
+    """The more, the longer they last: a strike paid in a year is worth less. A share's never are, but for the rounding of a book."""
     view = frozen_view(None, "2026-11-30T12:00:00-05:00")
-    spot = view.market.span(INDEX_SYMBOL, micros("2026-11-30T09:30:00-05:00"), view.now(INDEX_SYMBOL))
-    assert spot is not None
-    puts = [leg for leg in legs if leg.contract.right == "P" and leg.contract.expiry.year == 2028]
-    below = [leg for leg in puts if leg.mid is not None and leg.mid < leg.contract.strike - spot.close]
 
-    assert {leg.style for leg in legs} == {"european"}
-    assert below
-    shares = made_up_legs(1, view, _listing(view, "SIM001"), view.now("SIM001"))
-    assert {leg.style for leg in shares} == {"american"}
+    def least(symbol: str) -> float:
+        spot = view.market.span(symbol, micros("2026-11-30T09:30:00-05:00"), view.now(symbol))
+        assert spot is not None
+        legs = made_up_legs(1, view, _listing(view, symbol), view.now(symbol))
+        assert {leg.style for leg in legs} == {"european" if symbol == INDEX_SYMBOL else "american"}
+        puts = [leg for leg in legs if leg.contract.right == "P" and leg.mid is not None]
+        return min(
+            (leg.mid or 0.0) / (leg.contract.strike - spot.close)
+            for leg in puts
+            if leg.contract.strike > 1.1 * spot.close
+        )
+
+    assert least(INDEX_SYMBOL) < 0.99
+    assert least("SIM001") > 0.999
 
 
 def test_its_roots_are_nobody_elses() -> None:
