@@ -95,6 +95,7 @@ INDICES: Mapping[str, Index] = {
     "^NDX": Index(),
     "^RUT": Index(),
     "^VIX": Index(),
+    **dict.fromkeys(("^SPX", "^XSP", "^DJX", "^OEX"), Index()),  # as the roots of their options name them
     "^FTSE": Index(calendar="XLON", currency="GBP"),
     "^GDAXI": Index(calendar="XETR", currency="EUR"),
     "^FCHI": Index(calendar="XPAR", currency="EUR"),
