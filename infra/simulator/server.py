@@ -24,6 +24,7 @@ from infra.simulator.market.macro import MacroBook, read_macro_file
 from infra.simulator.market.model import MarketModel
 from infra.simulator.market.option_book import OptionBook
 from infra.simulator.market.synthetic import SimulatedMarket
+from infra.simulator.market.venues import IndexMarket
 from infra.simulator.market.view import MarketView
 from schemas.errors import ConfigurationError
 from schemas.intervals import DAY_US, SECOND_US
@@ -56,7 +57,8 @@ def build_simulation(
     market: MarketModel
     if data is None:
         head_start = 0 if factor is not None and factor <= 1 else HEAD_START_US
-        market = SimulatedMarket(seed=seed, start_time=wall_time - head_start if begin is None else begin)
+        shares = SimulatedMarket(seed=seed, start_time=wall_time - head_start if begin is None else begin)
+        market = IndexMarket(shares, seed=seed)
     else:
         market = RealMarket(data)
     clock = SimulatedClock(

@@ -35,6 +35,7 @@ INDEX_NAMES = {
     "^NDX": "I:NDX",
     "^RUT": "I:RUT",
     "^VIX": "I:VIX",
+    "^SIMX": "I:SIMX",
 }
 INDEX_SYMBOLS = {name: symbol for symbol, name in INDEX_NAMES.items()}
 

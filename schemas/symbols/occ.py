@@ -147,6 +147,9 @@ _INDICES: Mapping[str, tuple[str, Style, Settlement]] = MappingProxyType(
         # on the close, as OEX (Cboe, XEO product specification), unlike the others of its kind
         "XEO": ("^OEX", "european", "pm"),
         "OEX": ("^OEX", "american", "pm"),
+        # the simulator's own, as SPX and SPXW: no real index has prices that nobody made
+        "SIMX": ("^SIMX", "european", "am"),
+        "SIMXW": ("^SIMX", "european", "pm"),
     }
 )
 _SHARE_CLASSES: Mapping[str, str] = MappingProxyType({"BRKB": "BRK.B", "BFB": "BF.B"})

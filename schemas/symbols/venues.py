@@ -95,6 +95,7 @@ INDICES: Mapping[str, Index] = {
     "^NDX": Index(),
     "^RUT": Index(),
     "^VIX": Index(),
+    **dict.fromkeys(("^SPX", "^XSP", "^DJX", "^OEX"), Index()),  # as the roots of their options name them
     "^FTSE": Index(calendar="XLON", currency="GBP"),
     "^GDAXI": Index(calendar="XETR", currency="EUR"),
     "^FCHI": Index(calendar="XPAR", currency="EUR"),
@@ -106,6 +107,7 @@ INDICES: Mapping[str, Index] = {
     "^AEX": Index(calendar="XAMS", currency="EUR"),
     "^IBEX": Index(calendar="XMAD", currency="EUR"),
     "^SSMI": Index(calendar="XSWX", currency="CHF"),
+    "^SIMX": Index(),  # the simulator's: unlike its shares it has hours, for its options end by them
 }
 # Any other index: neither where it is made nor in what it is counted is known.
 UNKNOWN_INDEX = Index(calendar=UNKNOWN, currency="")

@@ -11,6 +11,7 @@ from infra.simulator.faults.exchange import SIMULATION, Simulation, as_response
 from infra.simulator.faults.injection import FaultPlan
 from infra.simulator.faults.parsing import parse_scenario
 from infra.simulator.market.clock import UNPACED, parse_speed
+from infra.simulator.market.venues import INDEX_SYMBOL
 from infra.simulator.reply import SimulatedReply, json_reply
 from schemas.errors import ConfigurationError
 
@@ -87,7 +88,9 @@ def _apply_change(simulation: Simulation, change: dict[str, Any]) -> None:
 
 
 async def _symbols(request: web.Request) -> web.Response:
-    options = request.app[SIMULATION].options
+    """Tell all symbols on offer: the securities, and the index behind them."""
+    options, market = request.app[SIMULATION].options, request.app[SIMULATION].view.market
+    index = market.listing(INDEX_SYMBOL)
     rows = [
         {
             "symbol": listing.symbol,
@@ -96,7 +99,7 @@ async def _symbols(request: web.Request) -> web.Response:
             "streams": list(listing.streams),
             "options": options.has(listing),
         }
-        for listing in request.app[SIMULATION].view.market.listings()
+        for listing in (*market.listings(), *(() if index is None else (index,)))
     ]
     return as_response(json_reply({"symbols": rows}))
 

@@ -12,7 +12,7 @@ from infra.simulator.market.model import Candle
 from schemas.calendar.sessions import Calendar
 from schemas.calendar.trading_days import TradingSession
 from schemas.intervals import DAY_US, EPOCH
-from schemas.symbols.occ import STANDARD_MULTIPLIER, OptionContract, Style
+from schemas.symbols.occ import STANDARD_MULTIPLIER, OptionContract, Style, root_terms
 
 LONGEST_CLOSURE_DAYS = 11
 CLOSE_OF_NO_SESSION = 0
@@ -68,7 +68,12 @@ def last_session(calendar: Calendar, day: date) -> TradingSession | None:
     return None
 
 
-def ends_at(calendar: Calendar, expiry: date) -> int:
-    """Return when the contracts of an expiry date end (µs): the close of the last session by then, a half day's too."""
+def ends_at(calendar: Calendar, expiry: date, root: str = "") -> int:
+    """Return when the contracts of an expiry date end (µs): the close of the last session by then, a half day's too.
+
+    Those of a `root` that settles in the morning end on the open of that session.
+    """
     session = last_session(calendar, expiry)
-    return CLOSE_OF_NO_SESSION if session is None else session.close
+    if session is None:
+        return CLOSE_OF_NO_SESSION
+    return session.open if root_terms(root).settlement == "am" else session.close

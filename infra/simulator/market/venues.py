@@ -1,4 +1,4 @@
-"""Made-up symbols of other venues beside a market: traded in their venue's hours, breaks and holidays included.
+"""Made-up symbols beside a market that keep hours: those of other venues, and an index; breaks and holidays included.
 
 Moments are market time in µs.
 """
@@ -28,17 +28,18 @@ from schemas.calendar.sessions import Calendar, calendar_of, load_calendar
 from schemas.calendar.trading_days import TradingSession
 from schemas.intervals import MINUTE_US
 
-SEED = 1  # their prices depend on the name alone: every vendor shows the same
+INDEX_SYMBOL = "^SIMX"
+SEED = 1  # of symbols of other venues; their prices depend on the name alone: every vendor shows the same
 
 
 class VenueMarket:
     """A market with further symbols; all others are as they were."""
 
-    def __init__(self, market: MarketModel, symbols: Collection[str]) -> None:
+    def __init__(self, market: MarketModel, symbols: Collection[str], *, seed: int = SEED) -> None:
         """Add `symbols`, whose names say where they are traded."""
         self._market = market
         self._symbols = frozenset(symbols)
-        self._made_up = SimulatedMarket(seed=SEED, start_time=market.start_time)
+        self._made_up = SimulatedMarket(seed=seed, start_time=market.start_time)
         self.synthetic = market.synthetic
         self.start_time = market.start_time
         self.end_time = market.end_time
@@ -132,6 +133,33 @@ class VenueMarket:
                 adjusted_close=span.close,
                 visible_from=session.close,
             )
+
+
+class IndexMarket(VenueMarket):
+    """A market with an index: computed in the hours of New York, quoted and traded by nobody, in no list of securities."""
+
+    def __init__(self, market: MarketModel, *, seed: int) -> None:
+        """Add the index, whose values depend on `seed` and its name alone."""
+        super().__init__(market, (INDEX_SYMBOL,), seed=seed)
+
+    def listings(self) -> Sequence[Listing]:
+        """Return the securities on offer: vendors name indices elsewhere, if at all."""
+        return self._market.listings()
+
+    def listing(self, symbol: str) -> Listing | None:
+        """Return the listing of `symbol`."""
+        found = super().listing(symbol)
+        if symbol != INDEX_SYMBOL or found is None:
+            return found
+        return replace(found, instrument_type="INDEX", streams=("bars", "quotes"))
+
+    def top_of_book(self, symbol: str, now: int) -> TopOfBook | None:
+        """Return the best bid and ask at `now`; None of the index."""
+        return None if symbol == INDEX_SYMBOL else super().top_of_book(symbol, now)
+
+    async def trade_chunk(self, symbol: str, from_time: int) -> TradeChunk | None:
+        """Return the next trades; None of the index."""
+        return None if symbol == INDEX_SYMBOL else await super().trade_chunk(symbol, from_time)
 
 
 def _parts(symbol: str, start: int, end: int) -> Iterator[tuple[int, int]]:

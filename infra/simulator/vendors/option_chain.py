@@ -35,17 +35,20 @@ class WrongFilter(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownChain:
-    """Contracts of a symbol at its market time `now` (µs), sorted by expiry, root, strike and right, and the facts of its shares."""
+    """Contracts of a symbol at its market time `now` (µs), sorted by expiry, root, strike and right, and the facts of its shares.
+
+    `ends` are the moments (µs) at which contracts of an expiry date and root end.
+    """
 
     listing: Listing
     now: int
     shares: Facts
     legs: Sequence[SimulatedLeg]
-    ends: Mapping[date, int]
+    ends: Mapping[tuple[date, str], int]
 
     def years(self, contract: OptionContract) -> float:
-        """Return how long a contract has left."""
-        return (self.ends[contract.expiry] - self.now) / SECOND_US / YEAR_S
+        """Return how long a contract has left; below 0 where it has ended and is still listed."""
+        return (self.ends[contract.expiry, contract.root] - self.now) / SECOND_US / YEAR_S
 
     def vol(self, leg: SimulatedLeg) -> float | None:
         """Return the volatility the vendor reads off the middle of the book, None where there is no such thing."""
@@ -84,13 +87,13 @@ def shown_chain(
             SimulatedLeg(contract=leg.contract, style=leg.style, shares=leg.shares, quote_time=leg.quote_time)
             for leg in legs
         ]
-    expiries = {leg.contract.expiry for leg in legs}
+    slices = {(leg.contract.expiry, leg.contract.root) for leg in legs}
     return ShownChain(
         listing=listing,
         now=now,
         shares=shares,
         legs=legs,
-        ends={expiry: ends_at(calendar, expiry) for expiry in expiries},
+        ends={(expiry, root): ends_at(calendar, expiry, root) for expiry, root in slices},
     )
 
 

@@ -35,9 +35,12 @@ from infra.simulator.vendors.polygon_plan import (
     encoded,
     limit_of,
     status_of,
+    stock_of,
+    symbol_of,
 )
 from infra.simulator.vendors.yahoo_chart import join_rows
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
+from schemas.providers.polygon import INDEX_SYMBOLS
 
 UNIT_US = {"minute": MINUTE_US, "hour": HOUR_US, "day": DAY_US}
 MAX_MULTIPLIER = 1_000
@@ -67,7 +70,7 @@ async def _aggregates(request: web.Request) -> web.Response:
     def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         return aggregates(view, given, faults, address=address_of(request))
 
-    return await answer(request, "polygon", "aggs", (ticker,), build, in_thread=True)
+    return await answer(request, "polygon", "aggs", (symbol_of(ticker),), build, in_thread=True)
 
 
 async def _snapshots(request: web.Request) -> web.Response:
@@ -75,7 +78,7 @@ async def _snapshots(request: web.Request) -> web.Response:
     names = names or [listing.symbol for listing in request.app[SIMULATION].view.market.listings()]
 
     def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
-        found = ((name, facts(view, name, faults)) for name in names)
+        found = ((name, facts(view, stock_of(name), faults)) for name in names)
         rows = [_snapshot(view, name, each) for name, each in found if each is not None]
         said = {"status": status_of(faults), "request_id": REQUEST_ID, "count": len(rows), "tickers": rows}
         return json_reply(said)
@@ -87,7 +90,7 @@ async def _snapshot_of_one(request: web.Request) -> web.Response:
     ticker = request.match_info["ticker"].upper()
 
     def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
-        found = facts(view, ticker, faults)
+        found = facts(view, stock_of(ticker), faults)
         if found is None:
             content = {"status": "NOT_FOUND", "request_id": REQUEST_ID, "message": "Ticker not found."}
             return json_reply(content, 404)
@@ -109,7 +112,7 @@ def aggregates(
 ) -> SimulatedReply:
     """Return a page of bars; `from` and `to` are both inclusive, `limit` counts the minutes or days scanned."""
     ticker = given["ticker"]
-    listing = view.market.listing(ticker)
+    listing = view.market.listing(symbol_of(ticker))
     adjusted = given.get("adjusted", "true").lower() != "false"
     try:
         step, start, end = _asked(view, given)
@@ -123,11 +126,7 @@ def aggregates(
     cut = _cut(scanned, limit, step)
     scanned = [row for row in scanned if cut is None or row[0] < cut]
     joined = scanned if step == DAY_US else join_rows(scanned, lambda time: time - time % step)
-    rows = [
-        {**bar_fields(view, bar), "v": float(bar.volume), "t": time // MS_US}
-        for time, bar in joined
-        if bar is not None
-    ]
+    rows = [_bar(view, ticker, time, bar) for time, bar in joined if bar is not None]
     content: dict[str, Any] = {
         "ticker": ticker,
         "queryCount": len(scanned),
@@ -144,6 +143,12 @@ def aggregates(
     return json_reply(content)
 
 
+def _bar(view: MarketView, ticker: str, time: int, bar: Candle) -> dict[str, float]:
+    """Return one bar; of an index nothing is traded, and nothing counted (massive.com/docs, Indices, Custom Bars)."""
+    fields = {**bar_fields(view, bar), "v": float(bar.volume), "t": time // MS_US}
+    return {name: fields[name] for name in "ohlct"} if ticker in INDEX_SYMBOLS else fields
+
+
 def _cut(scanned: Sequence[tuple[int, Candle]], limit: int, step: int) -> int | None:
     """Return where the page ends (µs): a bar is never cut in two, so where the one that no longer fits begins."""
     if len(scanned) <= limit:
@@ -158,7 +163,7 @@ def _asked(view: MarketView, given: Mapping[str, str]) -> tuple[int, int, int]:
     whole = multiplier.isascii() and multiplier.isdigit() and 1 <= int(multiplier) <= MAX_MULTIPLIER
     if timespan not in UNIT_US or not whole or (timespan == "day" and multiplier != "1"):
         raise RefusedByPolygon(400, f"The timespan '{multiplier} {timespan}' is not supported")
-    listing = view.market.listing(given["ticker"])
+    listing = view.market.listing(symbol_of(given["ticker"]))
     zone = ZoneInfo(view.calendar(listing).timezone if listing is not None else "America/New_York")
     start = _moment(given["from"], "from", zone)
     end = _moment(given["to"], "to", zone, whole_day=True)

@@ -38,8 +38,10 @@ from infra.simulator.vendors.polygon_plan import (
     encoded,
     limit_of,
     status_of,
+    symbol_of,
 )
 from schemas.errors import InvalidContract
+from schemas.providers.polygon import INDEX_NAMES
 from schemas.symbols.occ import OptionContract, parse_contract, spelled
 
 ENDPOINT = "options"
@@ -57,7 +59,7 @@ def add_option_routes(app: web.Application) -> None:
 
 
 async def _options(request: web.Request) -> web.Response:
-    symbol, book = request.match_info["underlying"].upper(), request.app[SIMULATION].options
+    book, symbol = request.app[SIMULATION].options, symbol_of(request.match_info["underlying"].upper())
 
     def build(view: MarketView, faults: tuple[Fault, ...]) -> SimulatedReply:
         return options(book, view, symbol, request.query, faults, address=address_of(request))
@@ -154,8 +156,7 @@ def _row(view: MarketView, chain: ShownChain, leg: SimulatedLeg, faults: Sequenc
         "underlying_asset": {
             "change_to_break_even": round(even - chain.spot(leg), PRICE_DECIMALS),
             "last_updated": shares.newest * NS_US,
-            "price": shares.last.close,
-            "ticker": chain.listing.symbol,
+            **_beside(chain),
             "timeframe": timeframe,
         },
     }
@@ -173,6 +174,14 @@ def _row(view: MarketView, chain: ShownChain, leg: SimulatedLeg, faults: Sequenc
             "timeframe": timeframe,
         }
     return row
+
+
+def _beside(chain: ShownChain) -> dict[str, Any]:
+    """Return name and price of the underlying; that of an index is a `value` (massive.com/docs, Option Chain Snapshot)."""
+    listing, last = chain.listing, chain.shares.last.close
+    if listing.symbol in INDEX_NAMES:
+        return {"ticker": INDEX_NAMES[listing.symbol], "value": last}
+    return {"price": last, "ticker": listing.symbol}
 
 
 def _quote(leg: SimulatedLeg, time: int, timeframe: str) -> dict[str, Any]:

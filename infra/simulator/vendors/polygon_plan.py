@@ -12,7 +12,9 @@ from infra.simulator.faults.refusals import Manners
 from infra.simulator.faults.scenario import Fault
 from infra.simulator.faults.seen import delay_s
 from infra.simulator.reply import SimulatedReply, json_reply
+from schemas.providers.polygon import INDEX_SYMBOLS
 
+NO_SYMBOL = ""
 REQUEST_ID = "6a7e466379af0a71039d60cc78e72282"
 WORDS = {
     401: "Unknown API Key",
@@ -44,6 +46,16 @@ class RefusedByPolygon(Exception):
     def __init__(self, status: int, error: str) -> None:
         super().__init__(error)
         self.reply = json_reply({"status": "ERROR", "request_id": REQUEST_ID, "error": error}, status)
+
+
+def symbol_of(ticker: str) -> str:
+    """Return the market's symbol of a ticker, an index's too; NO_SYMBOL of what is no ticker here, as an index by others' spelling."""
+    return NO_SYMBOL if ticker.startswith("^") else INDEX_SYMBOLS.get(ticker, ticker)
+
+
+def stock_of(ticker: str) -> str:
+    """Return the market's symbol of a ticker where only stocks are answered to; NO_SYMBOL of an index."""
+    return NO_SYMBOL if ticker in INDEX_SYMBOLS else symbol_of(ticker)
 
 
 def address_of(request: web.Request) -> str:

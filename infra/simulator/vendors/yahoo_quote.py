@@ -92,7 +92,7 @@ def _quote(view: MarketView, listing: Listing, summary: DaySummary, now: int) ->
 def _names(listing: Listing) -> dict[str, Any]:
     is_fund = listing.instrument_type == "ETF"
     return {
-        "quoteType": "ETF" if is_fund else "EQUITY",
+        "quoteType": listing.instrument_type if listing.instrument_type in ("ETF", "INDEX") else "EQUITY",
         "typeDisp": "Simulated" if listing.synthetic else "ETF" if is_fund else "Equity",
         "quoteSourceName": "Simulated" if listing.synthetic else "Nasdaq Real Time Price",
         "shortName": listing.long_name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,13 +21,14 @@ from schemas.configuration.model import (
 from schemas.configuration.streams import ActionsStream, MacroStream, OptionsStream
 from schemas.errors import ProviderUnavailable
 from schemas.streams import StreamName
+from schemas.symbols.instruments import classify
 
 REQUEST_DEADLINE_S = 5.0
 # Yahoo tells of actions beside daily bars, and those of decades take the simulator many seconds to make up.
 ACTION_PROVIDERS = ("polygon", "alpaca")
 OPTION_PROVIDERS = ("polygon", "alpaca")
 # A chain has as many contracts as a market has symbols: a few show all there is to see.
-OPTION_SYMBOLS = 2
+SHARES_WITH_CHAINS = 2
 
 
 class _Document(BaseModel):
@@ -74,7 +76,7 @@ async def ask_simulator(session: aiohttp.ClientSession, base_url: str) -> Simula
         clock = _Clock.model_validate(await _document(session, f"{base_url}/simulator/clock"))
         offered = _Symbols.model_validate(await _document(session, f"{base_url}/simulator/symbols")).symbols
         series = _AllSeries.model_validate(await _document(session, f"{base_url}/simulator/series")).series
-        chains = [entry.symbol for entry in offered if entry.options][:OPTION_SYMBOLS]
+        chains = _with_chains(offered)
         configuration = Configuration(
             symbols=tuple(
                 SymbolEntry(symbol=entry.symbol, streams=_streams_of(entry, has_chain=entry.symbol in chains))
@@ -100,8 +102,26 @@ async def ask_simulator(session: aiohttp.ClientSession, base_url: str) -> Simula
     )
 
 
+def _with_chains(offered: Sequence[_Symbol]) -> Collection[str]:
+    """Return the symbols whose option chains are collected: the first shares that have any, and every index, whose contracts end otherwise."""
+    chains = [entry.symbol for entry in offered if entry.options]
+    shares = [symbol for symbol in chains if not _is_index(symbol)]
+    return {*shares[:SHARES_WITH_CHAINS], *(symbol for symbol in chains if _is_index(symbol))}
+
+
+def _is_index(symbol: str) -> bool:
+    instrument = classify(symbol)
+    return instrument is not None and instrument.asset_class == "index"
+
+
 def _streams_of(entry: _Symbol, *, has_chain: bool) -> tuple[StreamName, ...]:
-    """Return the streams of a symbol: whoever gives its bars tells its actions, of which there may be none."""
+    """Return the streams of a symbol: whoever gives its bars tells its actions, of which there may be none.
+
+    Of an index its chain alone: a slice has the price beside it, and outside of New York's hours all else of it would stand still
+    in a market that never closes.
+    """
+    if _is_index(entry.symbol):
+        return ("options",) if has_chain else ()
     streams = entry.streams
     if "bars" in streams and "actions" not in streams:
         streams = (*streams, "actions")

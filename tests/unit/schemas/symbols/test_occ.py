@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.tenor import expiration_time
+from schemas.calendar.sessions import calendar_of
 from schemas.errors import InvalidContract, InvalidRecord
 from schemas.symbols.occ import OptionContract, Spelling, parse_contract, root_terms, spelled
 
@@ -122,6 +124,17 @@ def test_a_root_says_whose_it_is_and_how_it_ends(
         underlying, style, settlement, is_adjusted,
     )  # fmt: skip
     assert terms.delivery == ("cash" if underlying.startswith("^") else "physical")
+
+
+@pytest.mark.parametrize(
+    "root", ["SPX", "SPXW", "NDX", "RUT", "VIX", "XSP", "DJX", "XEO", "OEX", "SIMX", "SIMXW"]
+)
+def test_of_each_index_whose_roots_are_known_the_sessions_are_known(root: str) -> None:
+    """Else nobody could say when its contracts end, and none of them would be priced."""
+    calendar = calendar_of(root_terms(root).underlying)
+
+    assert calendar.is_known
+    assert expiration_time(date(2026, 12, 18), calendar, is_at_open=True) == 1_797_604_200_000_000
 
 
 def test_another_deliverable_is_adjusted_whatever_the_root_is() -> None:

@@ -50,7 +50,7 @@ async def test_symbols_and_counters_are_told(served: Served) -> None:
     """The list says what each symbol offers; every request is counted by route and status."""
     async with served(start=SYNTHETIC_NOW, speed="1") as vendor:
         rows = (await vendor.json("/simulator/symbols"))["symbols"]
-        assert [row["symbol"] for row in rows] == list(DEFAULT_SYMBOLS)
+        assert [row["symbol"] for row in rows] == [*DEFAULT_SYMBOLS, "^SIMX"]
         streams = ["bars", "quotes", "trades"]
         said = {
             "symbol": "SIM001",

@@ -7,6 +7,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from infra.simulator.market.venues import INDEX_SYMBOL
 from producers.catalogue.shell.simulated import ask_simulator
 from schemas.errors import ProviderUnavailable
 from tests.conftest import free_port
@@ -24,7 +25,7 @@ async def test_a_simulated_market_offers_symbols_no_market_made() -> None:
     ):
         offered = await ask_simulator(session, url)
 
-    symbols = {listing.symbol for listing in simulation.view.market.listings()}
+    symbols = {*(listing.symbol for listing in simulation.view.market.listings()), INDEX_SYMBOL}
     assert {member.symbol for member in offered.configuration.members()} == symbols
     assert offered.synthetic_symbols == symbols | {series.key for series in simulation.macro.listed()}
     assert (offered.start, offered.end) == (simulation.view.clock.start, None)
@@ -46,7 +47,8 @@ async def test_real_files_are_not_marked_and_end(market_data: Path) -> None:
 async def test_every_symbol_takes_part_in_the_streams_the_simulator_has_of_it() -> None:
     """Bars, quotes and actions of two providers, so that one can take over from the other; trades of the one with a socket.
 
-    All macro series there are are collected of their sources, option chains of two symbols alone: each has hundreds of contracts.
+    All macro series there are are collected of their sources, option chains of two shares alone: each has hundreds of contracts. Of the index, whose
+    chain has the roots that shares have not, the chain alone.
     """
     async with simulator() as (simulation, url), aiohttp.ClientSession() as session:
         offered = (await ask_simulator(session, url)).configuration
@@ -54,6 +56,7 @@ async def test_every_symbol_takes_part_in_the_streams_the_simulator_has_of_it() 
     listed = {listing.symbol: (*listing.streams, "actions") for listing in simulation.view.market.listings()}
     for symbol in ("SIM001", "SIM002"):
         listed[symbol] += ("options",)
+    listed[INDEX_SYMBOL] = ("options",)
     assert {member.symbol: tuple(member.streams) for member in offered.members()} == listed
     assert offered.streams.bars is not None
     assert offered.streams.trades is not None

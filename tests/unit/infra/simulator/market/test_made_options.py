@@ -130,7 +130,7 @@ def test_an_expiry_is_listed_until_its_close_and_not_at_it() -> None:
 def test_where_friday_is_a_holiday_contracts_end_the_day_before() -> None:
     """Good Friday 2026, and the half day after Thanksgiving at one."""
     calendar = load_calendar(US_EQUITIES)
-    days = [day for day, _ in expiry_dates(calendar, micros("2026-03-30T12:00:00Z"))]
+    days = [each.day for each in expiry_dates(calendar, micros("2026-03-30T12:00:00Z"))]
 
     assert days[0] == date(2026, 4, 2)
     assert ends_at(calendar, date(2026, 11, 27)) == micros("2026-11-27T13:00:00-05:00")
@@ -147,8 +147,9 @@ def test_there_are_always_expiries_and_none_that_is_over(day: date) -> None:
 
     assert 8 <= len(found) <= 12
     assert found == sorted(found)
-    assert found[0][0] >= day
-    assert any(is_monthly for _, is_monthly in found)
+    assert found[0].day >= day
+    assert any(each.is_monthly for each in found)
+    assert all(each.is_weekly or each.is_monthly for each in found)
 
 
 @given(st.floats(1.0, 900.0), st.booleans())
