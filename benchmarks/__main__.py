@@ -41,6 +41,7 @@ SUITES = (
     "backfill",
     "options_pricing",
     "option_chains",
+    "live_chains",
     "strategies",
 )
 VERSIONS = ("confluent-kafka", "faust-streaming", "asyncpg", "aiohttp", "fastavro")

@@ -28,8 +28,8 @@ from gateway.options.strategies_request import StrategiesQuery
 from schemas.errors import TooManyCandidates
 from schemas.symbols.occ import STANDARD_MULTIPLIER, STRIKE_DIGITS, root_terms
 
-# margin rules ask less of an index of many shares; the volatility index is none of them
-BROAD_INDICES = frozenset({"^SPX", "^XSP", "^NDX", "^RUT", "^DJX", "^OEX"})
+# Margin rules ask less of an index of many shares; the volatility index is none of them. The S&P 500 has two names, by who tells its options.
+BROAD_INDICES = frozenset({"^SPX", "^GSPC", "^XSP", "^NDX", "^RUT", "^DJX", "^OEX", "^SIMX"})
 MILLS, ROUNDING_MILLS = 1_000, 1e-3
 NOISE = 1e-9  # of sums of prices
 _TYPE_ORDER = {each.name: place for place, each in enumerate(STRATEGY_TYPES)}

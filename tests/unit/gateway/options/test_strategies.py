@@ -259,9 +259,10 @@ def test_roots_are_never_mixed_and_share_one_ranking() -> None:
     assert everything(chain, width_max=2, limit=30) == rows[:30]
 
 
-def test_an_index_delivers_no_shares_and_asks_for_less_margin() -> None:
-    """Neither covered calls nor collars; 15 % of a broad index."""
-    chain = priced_slices([index_slice("SPXW", JANUARY, 22.125, 0.2)], "^SPX")
+@pytest.mark.parametrize("symbol", ["^SPX", "^GSPC"])
+def test_an_index_delivers_no_shares_and_asks_for_less_margin(symbol: str) -> None:
+    """Neither covered calls nor collars; 15 % of a broad index, whichever of its names the chain has."""
+    chain = priced_slices([index_slice("SPXW", JANUARY, 22.125, 0.2)], symbol)
     rows = everything(chain, width_max=1)
     straddle = next(
         row for row in rows if row["type"] == "short_straddle" and row["legs"][0]["strike"] == 2_000
