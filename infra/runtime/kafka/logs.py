@@ -239,6 +239,10 @@ def records_between(
     while True:
         batch = source.fetch(TAIL_BATCH, within_s=READ_TIMEOUT_S)
         for message in batch:
+            if message.topic() is not None and (message.topic(), message.partition()) != (topic, partition):
+                # A client that has read another partition may still hand out what it had of it, its end as well: taken
+                # for ours it would hide all that there is.
+                continue
             if (error := message.error()) is None:
                 heard_s, offset = monotonic_s(), message.offset() or 0
                 if offset < limit:

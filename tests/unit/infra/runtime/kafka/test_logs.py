@@ -19,7 +19,7 @@ from infra.runtime.kafka.logs import (
     records_between,
 )
 from schemas.errors import BrokerUnavailable
-from tests.support.log_messages import CHANGED, END_OF_PARTITION, TRANSPORT, record, said
+from tests.support.log_messages import CHANGED, END_OF_PARTITION, TRANSPORT, Given, record, said
 
 
 @pytest.mark.parametrize(("code", "event"), CHANGED)
@@ -101,6 +101,21 @@ def test_reading_goes_on_over_what_passes_and_ends_where_the_partition_does() ->
     end = said(END_OF_PARTITION)
 
     assert offsets_of(record(3), said(TRANSPORT), record(4), end, record(5)) == [3, 4]
+
+
+@pytest.mark.parametrize(("name", "number"), [("t", 1), ("other", 0)])
+def test_what_a_client_still_has_of_another_partition_is_not_taken_for_this_ones(
+    name: str, number: int
+) -> None:
+    """Neither its end nor its records, whose offsets may be above the last that is asked for."""
+    ended = Given(9, KafkaError(END_OF_PARTITION), name, number)
+    late = Given(99, None, name, number)
+    messages = [cast(Message, each) for each in (ended, late)]
+    messages = [*messages, record(3), cast(Message, ended), record(4), said(END_OF_PARTITION)]
+
+    assert offsets_of(*messages) == [3, 4]
+    bounded = records_between(Scripted(messages), "t", 0, 0, 5)
+    assert [message.offset() for message in bounded] == [3, 4]
 
 
 @pytest.mark.parametrize("code", [*POSITION_LOST, *TOPIC_UNKNOWN, KafkaError.TOPIC_AUTHORIZATION_FAILED])
