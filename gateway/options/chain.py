@@ -170,7 +170,7 @@ def _about(chain: PricedChain, slices: Sequence[PricedSlice]) -> dict[str, Any]:
         "provider": slices[0].slice.provider if slices else None,
         "currency": (currencies.pop() or None) if len(currencies) == 1 else None,
         "underlying": underlying_row(chain.underlying),
-        "inputs": [input_row(each) for each in slices],
+        "inputs": [_input_row(each) for each in slices],
         "skew_s": (max(times) - min(times)) / SECOND_US if times else None,
         "stale_expiries": [
             {"root": each.slice.root, "expiry": each.slice.expiry.isoformat()}
@@ -194,8 +194,7 @@ def underlying_row(underlying: UnderlyingPrice) -> dict[str, Any]:
     }
 
 
-def input_row(each: PricedSlice) -> dict[str, Any]:
-    """Return the members that an answer says of what a slice is priced with."""
+def _input_row(each: PricedSlice) -> dict[str, Any]:
     of, inputs = each.slice, each.inputs
     return {
         "root": of.root,
@@ -225,7 +224,7 @@ def encoded_greeks(offset: CanonicalOffset, priced: PricedSlice) -> bytes:
     Numbers and words are those of `GET /options/{symbol}/chain`: a list a column, in the order of the slice's legs; times are µs.
     """
     of, inputs = priced.slice, priced.inputs
-    said = {name: value for name, value in input_row(priced).items() if name not in ("root", "expiry")}
+    said = {name: value for name, value in _input_row(priced).items() if name not in ("root", "expiry")}
     times = {"valuation_time": inputs.valuation_us, "expiration_time": inputs.expiration_us}
     values = {
         "event_id": of.event_id,

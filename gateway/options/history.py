@@ -27,7 +27,6 @@ from gateway.options.inputs import (
     Beside,
     UnpricedChain,
     UnpricedSlice,
-    dividend_days,
     underlying_price,
     unpriced_chain,
     yield_days,
@@ -93,11 +92,10 @@ def past_months(moments: Iterable[KnowledgeTime]) -> list[PastMonth]:
 class PastChain:
     """Slices that count of the chain as of a past moment: on both sides of 30 days those that may say something, the nearest first.
 
-    `today` is the day (UTC) of its newest stamp; `lacking` are stamp and knowledge (µs) of the slices without a price of their underlying.
+    `lacking` are stamp and knowledge (µs) of the slices without a price of their underlying.
     """
 
     moment: KnowledgeTime
-    today: Day
     lacking: Sequence[tuple[EventTime, KnowledgeTime]]
     near: Sequence[PastPlace]
     far: Sequence[PastPlace]
@@ -165,7 +163,6 @@ def past_chain(stored: Sequence[PastPlace], ends: PastEnds, moment: KnowledgeTim
     far = sorted((each for each in found if each[1] >= middle), key=lambda each: each[1])
     return PastChain(
         moment=moment,
-        today=Day(max(each.event_time for each in places) // DAY_US),
         lacking=[(each.event_time, each.known_from) for each in places if each.lacks_underlying],
         near=[place for _, _, place in near],
         far=[place for _, _, place in far],
@@ -173,11 +170,10 @@ def past_chain(stored: Sequence[PastPlace], ends: PastEnds, moment: KnowledgeTim
 
 
 class PastSlice(NamedTuple):
-    """A slice to be priced as of a moment (µs) of the past; `today` is the day (UTC) of its chain."""
+    """A slice to be priced as of a moment (µs) of the past."""
 
     slice: OptionSlice
     moment: KnowledgeTime
-    today: Day
 
 
 def past_smiles(
@@ -190,7 +186,7 @@ def past_smiles(
     """
     unpriced = list[UnpricedSlice]()
     for each in slices:
-        beside = beside_on(known, each.today, each.slice.event_time)
+        beside = beside_at(known, each.slice.event_time)
         price = None if is_whole else underlying_price(each.slice, beside.quotes).price
         some = about_the_money(each.slice, price)
         unpriced += unpriced_chain(symbol, [some], beside, calendar, now=MarketTime(each.moment)).slices
@@ -226,21 +222,16 @@ def about_the_money(of: OptionSlice, price: float | None) -> OptionSlice:
     return of.take(np.flatnonzero((apart <= np.sort(apart)[ENOUGH_STRIKES - 1])[which]))
 
 
-def beside_on(known: Beside, today: Day, stamp: EventTime) -> Beside:
-    """Return of what is known of many days what is looked at for a chain of a day (UTC) and a slice stamped (µs) then.
+def beside_at(known: Beside, stamp: EventTime) -> Beside:
+    """Return of what is known of many days what is looked at for a slice stamped then (µs); of dividends all.
 
     Yields are given by day and quotes by stamp.
     """
-    first, last = (date_of(day) for day in yield_days(today))
+    today = Day(stamp // DAY_US)
+    first, last = (date_of(day) for day in yield_days(today, today))
     told = known.par_yields
     begin = bisect_left(told, first, key=lambda each: each.observed)
     end = bisect_right(told, last, key=lambda each: each.observed)
     low = bisect_left(known.quotes, stamp - QUOTE_WITHIN_US, key=lambda each: each.event_time)
     high = bisect_right(known.quotes, stamp + QUOTE_WITHIN_US, key=lambda each: each.event_time)
-    soonest, latest = (date_of(day) for day in dividend_days(today))
-    return replace(
-        known,
-        quotes=known.quotes[low:high],
-        par_yields=told[begin:end],
-        dividends=[each for each in known.dividends if soonest <= each.ex_date <= latest],
-    )
+    return replace(known, quotes=known.quotes[low:high], par_yields=told[begin:end])

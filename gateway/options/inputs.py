@@ -25,8 +25,8 @@ from gateway.options.moments import DividendVersion, dividends_due, expiration, 
 from gateway.options.priced import UnderlyingPrice
 from gateway.options.slices import OptionSlice
 from schemas.calendar.sessions import Calendar
-from schemas.clocks import Day, EventTime, KnowledgeTime, MarketTime
-from schemas.intervals import SECOND_US
+from schemas.clocks import Day, EventTime, KnowledgeTime, MarketTime, date_of
+from schemas.intervals import DAY_US, SECOND_US
 from schemas.streams import Quote
 from schemas.symbols.occ import STANDARD_MULTIPLIER, RootTerms, Settlement, root_terms
 
@@ -63,14 +63,14 @@ class Beside:
     fallback_rate: float = FALLBACK_RATE
 
 
-def yield_days(today: Day) -> tuple[Day, Day]:
-    """Return the first and the last day whose par yields are looked at for a chain of a day (UTC)."""
-    return Day(today - YIELDS_BACK_DAYS), Day(today + 1)
+def yield_days(first: Day, last: Day) -> tuple[Day, Day]:
+    """Return the first and the last day of which par yields are looked at for slices stamped on days (UTC) from one to another."""
+    return Day(first - YIELDS_BACK_DAYS), Day(last + 1)
 
 
-def dividend_days(today: Day) -> tuple[Day, Day]:
-    """Return the first and the last ex-date of dividends that are looked at for a chain of a day (UTC)."""
-    return Day(today - MOVED_BACK_DAYS), Day(today + DIVIDENDS_AHEAD_DAYS)
+def dividend_days(first: Day, last: Day) -> tuple[Day, Day]:
+    """Return the first and the last ex-date of dividends that are looked at for slices stamped on days (UTC) from one to another."""
+    return Day(first - MOVED_BACK_DAYS), Day(last + DIVIDENDS_AHEAD_DAYS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +144,7 @@ def _unpriced(
         years=years,
         rate=rate,
         rate_source=rate_source,
-        dividends=dividends_due(of, beside.dividends, told_by, calendar, believed=beside.believed),
+        dividends=dividends_due(of, _in_sight(of, beside), told_by, calendar, believed=beside.believed),
         ages=np.where(of.quote_time == 0, np.nan, ages),
         is_stale=own_age > max_age_s,
         adjusted_legs=terms.is_adjusted | ~(np.isnan(of.multiplier) | (of.multiplier == STANDARD_MULTIPLIER)),
@@ -185,6 +185,13 @@ def _mid(bid: float | None, ask: float | None) -> float | None:
         return None
     mid = bid + 0.5 * (ask - bid)
     return mid if ask - bid <= WIDEST_SHARE * mid else None
+
+
+def _in_sight(of: OptionSlice, beside: Beside) -> list[DividendVersion]:
+    """Return the versions that are looked at for a slice, whatever else was looked at for those beside it."""
+    today = Day(of.event_time // DAY_US)
+    soonest, latest = (date_of(day) for day in dividend_days(today, today))
+    return [each for each in beside.dividends if soonest <= each.ex_date <= latest]
 
 
 def _rate(beside: Beside, told_by: int, today: date, years: float) -> tuple[float, RateSource]:

@@ -157,9 +157,8 @@ class PastVols:
         """Return the yields and dividends of all days from the first on."""
         last = Day(newest.span[1] // DAY_US)
         async with self._store.snapshot() as snapshot:
-            of_days = yield_days(first)[0], yield_days(last)[1]
-            told = await par_yields(snapshot, of_days, newest.moments[-1])
-            ex_dates = dividend_days(first)[0], dividend_days(last)[1]
+            told = await par_yields(snapshot, yield_days(first, last), newest.moments[-1])
+            ex_dates = dividend_days(first, last)
             dividends = await cash_dividends(snapshot, asked.symbol, ex_dates, newest.moments[-1])
         told.sort(key=lambda each: each.observed)
         return Beside(par_yields=told, dividends=dividends, believed=asked.believed)
@@ -211,8 +210,7 @@ class PastVols:
     ) -> list[tuple[Smile | None, bool]]:
         partition = partition_of(symbol, self._partitions)
         slices = [
-            PastSlice(_slice(row, symbol, place, partition), chain.moment, chain.today)
-            for chain, place, row in some
+            PastSlice(_slice(row, symbol, place, partition), chain.moment) for chain, place, row in some
         ]
         return past_smiles(symbol, slices, beside, calendar_of(symbol), is_whole=is_whole)
 

@@ -101,6 +101,12 @@ def slice_fields(row: Mapping[str, Any], symbol: str, provider: str) -> dict[str
     }
 
 
+def stamped_days(slices: Sequence[OptionSlice]) -> tuple[Day, Day]:
+    """Return the first and the last day (UTC) on which slices are stamped."""
+    stamps = [each.event_time for each in slices]
+    return Day(min(stamps) // DAY_US), Day(max(stamps) // DAY_US)
+
+
 async def beside(
     snapshot: Snapshot,
     symbol: str,
@@ -112,13 +118,13 @@ async def beside(
     """Return what was known besides the slices by `as_of`: par yields, dividends, and quotes where slices have no underlying."""
     if not slices:
         return Beside()
-    today = Day(max(each.event_time for each in slices) // DAY_US)
+    days = stamped_days(slices)
     return Beside(
         quotes=await quotes_about(
             snapshot, symbol, [(each.event_time, each.known_from) for each in slices if each.lacks_underlying]
         ),
-        par_yields=await par_yields(snapshot, yield_days(today), as_of),
-        dividends=await cash_dividends(snapshot, symbol, dividend_days(today), as_of),
+        par_yields=await par_yields(snapshot, yield_days(*days), as_of),
+        dividends=await cash_dividends(snapshot, symbol, dividend_days(*days), as_of),
         believed=believed,
     )
 

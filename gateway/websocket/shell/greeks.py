@@ -27,16 +27,15 @@ from gateway.options.chain import encoded_greeks
 from gateway.options.inputs import INPUT_LEAD_US, Beside, UnpricedChain, unpriced_chain
 from gateway.options.model import priced
 from gateway.options.shell.model_queue import ModelQueue
-from gateway.options.shell.reading import beside, rate_partitions
+from gateway.options.shell.reading import beside, rate_partitions, stamped_days
 from gateway.options.slices import OptionSlice
 from gateway.websocket.conflation import fitting
 from infra.runtime import metrics
 from infra.runtime.backoff import RETRY_S
-from infra.runtime.clock import MarketClock, WallMarketClock, wall_us
-from schemas.calendar.sessions import Calendar, calendar_of
+from infra.runtime.clock import MarketClock, WallMarketClock, monotonic_s, wall_us
+from schemas.calendar.sessions import calendar_of
 from schemas.clocks import Day, KnowledgeTime, MarketTime
 from schemas.errors import InvalidRecord, StoreUnavailable
-from schemas.intervals import DAY_US
 from schemas.streams import ACTION_STREAM, MACRO_STREAM, QUOTE_STREAM
 
 LOOK_S = 0.1  # as often as watermarks are read
@@ -51,11 +50,16 @@ Fresh = tuple[Hashable, NewestRecord]
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """Rates, dividends and quotes that lie beside slices of a day, as of a moment."""
+    """Rates and dividends that lie beside slices of some days, as of a moment."""
 
     as_of: KnowledgeTime
-    day: Day
+    days: tuple[Day, Day]
     beside: Beside
+
+    def serves(self, days: tuple[Day, Day], until: int, believed: Sequence[str]) -> bool:
+        """Whether all that counts for slices of some days until a moment (µs) is in it."""
+        is_within = self.days[0] <= days[0] and days[1] <= self.days[1]
+        return is_within and until <= self.as_of and self.beside.believed == believed
 
 
 class LiveGreeks:
@@ -77,6 +81,7 @@ class LiveGreeks:
         self._is_wall, self._believed = isinstance(clock, WallMarketClock), believed
         self._rates = rate_partitions(partitions)
         self._due: dict[Feed, None] = {}
+        self._waiting: dict[Feed, None] = {}
         self._stirred = asyncio.Event()
         self._beside: dict[str, _Kept] = {}
         live.on_feeds(self._note)
@@ -88,24 +93,28 @@ class LiveGreeks:
             self._stirred.set()
 
     async def run(self) -> None:
-        """Compute for ever; what cannot be computed yet is looked at again soon."""
+        """Compute for ever; what waits for its inputs is looked at again soon, but for no more than half of the time."""
+        look_s = 0.0
         while True:
-            if not self._due:
-                await self._stirred.wait()
             self._stirred.clear()
-            due, self._due = list(self._due), {}
+            began_s = monotonic_s()
+            looks = bool(self._waiting) and began_s >= look_s
+            due = dict.fromkeys([*(self._waiting if looks else ()), *self._due])
+            self._due = {}
             try:
-                waits = [feed for feed in due if not await self._compute_feed(feed)]
+                await self._compute_all(due)
             except (StoreUnavailable, Problem) as error:
                 log.warning("greeks_delayed", extra={"error": str(error)})
-                self._due = dict.fromkeys([*due, *self._due])
+                self._due = due | self._due
                 await asyncio.sleep(RETRY_S)
                 continue
-            self._due = dict.fromkeys([*waits, *self._due])
-            if waits:
-                await self._stirred_within(LOOK_S)
+            ended_s = monotonic_s()
+            if looks:
+                look_s = ended_s + max(LOOK_S, ended_s - began_s)
+            if not self._due:
+                await self._stirred_within(max(0.0, look_s - ended_s) if self._waiting else None)
 
-    async def _stirred_within(self, seconds: float) -> None:
+    async def _stirred_within(self, seconds: float | None) -> None:
         """Return when there is something new, or after so many seconds."""
         try:
             async with asyncio.timeout(seconds):
@@ -113,8 +122,17 @@ class LiveGreeks:
         except TimeoutError:
             pass
 
+    async def _compute_all(self, due: Iterable[Feed]) -> None:
+        for feed in due:
+            if await self._compute_feed(feed):
+                self._waiting.pop(feed, None)
+            else:
+                self._waiting[feed] = None
+
     async def _compute_feed(self, feed: Feed) -> bool:
         """Compute what is new in a feed, scope by scope; whether nothing is left."""
+        # thousands may wait while rates stand still, and to find that out of all of them must hold up nobody
+        await asyncio.sleep(0)
         done = True
         for scope in sorted(self._live.scopes(feed)):
             done = await self._compute(feed, scope) and done
@@ -162,54 +180,25 @@ class LiveGreeks:
         slices = [each for each in read if each is not None]
         found = await self._known_beside(feed.symbol, slices)
         calendar = calendar_of(feed.symbol)
-        bodies = await self._queue.behind(lambda: self._bodies(feed.symbol, part, slices, found, calendar))
+        offsets = {(known.fields["raw_offset"], known.fields["index"]): known.offset for _, known in part}
+
+        def encoded(some: Sequence[OptionSlice]) -> dict[int, bytes]:
+            unpriced = [
+                each
+                for of in some
+                for each in unpriced_chain(feed.symbol, [of], found, calendar, now=self._asked_at(of)).slices
+            ]
+            chain = priced(UnpricedChain(symbol=feed.symbol, slices=tuple(unpriced)))
+            made = ((offsets[each.slice.raw_offset, each.slice.index], each) for each in chain.slices)
+            return {offset: encoded_greeks(offset, each) for offset, each in made}
+
+        bodies = await self._queue.behind(lambda: _as_many_as_can_be(encoded, slices))
         if scope not in self._live.scopes(feed):
             return False
         for item, known in part:
             held.note(item, known.offset, bodies.get(known.offset))
         self._live.stir([feed])
         return True
-
-    def _bodies(
-        self,
-        symbol: str,
-        part: Sequence[Fresh],
-        slices: Sequence[OptionSlice],
-        found: Beside,
-        calendar: Calendar,
-    ) -> dict[int, bytes]:
-        """Return what is implied by slices, encoded, by their offset in the log; of one that the model fails on nothing, and the log says so."""
-        try:
-            return self._encoded(symbol, part, slices, found, calendar)
-        except Exception:
-            # REST answers 500 for such a chain; here it would end the process, and again after every start
-            if len(slices) == 1:
-                log.exception("greeks_failed", extra={"symbol": symbol, "event_id": slices[0].event_id})
-                return {}
-            alone = [self._bodies(symbol, part, [each], found, calendar) for each in slices]
-            return {offset: body for bodies in alone for offset, body in bodies.items()}
-
-    def _encoded(
-        self,
-        symbol: str,
-        part: Sequence[Fresh],
-        slices: Sequence[OptionSlice],
-        found: Beside,
-        calendar: Calendar,
-    ) -> dict[int, bytes]:
-        offsets = {(known.fields["raw_offset"], known.fields["index"]): known.offset for _, known in part}
-        chain = UnpricedChain(
-            symbol=symbol,
-            slices=tuple(
-                unpriced
-                for each in slices
-                for unpriced in unpriced_chain(
-                    symbol, [each], found, calendar, now=self._asked_at(each)
-                ).slices
-            ),
-        )
-        made = ((offsets[each.slice.raw_offset, each.slice.index], each) for each in priced(chain).slices)
-        return {offset: encoded_greeks(offset, each) for offset, each in made}
 
     def _asked_at(self, each: OptionSlice) -> MarketTime:
         """Return the market's time when a slice became known, as REST takes it."""
@@ -219,23 +208,18 @@ class LiveGreeks:
         """Return what lies beside slices, as it was kept where that reaches up to what they are priced with."""
         if not slices:
             return Beside()
-        day = Day(max(each.event_time for each in slices) // DAY_US)
+        days = stamped_days(slices)
         needed = max(each.known_from for each in slices) - INPUT_LEAD_US
         lacks = any(each.lacks_underlying for each in slices)
         kept, believed = self._beside.get(symbol), self._believed()
-        if (
-            kept is not None
-            and not lacks
-            and (kept.day, kept.beside.believed) == (day, believed)
-            and kept.as_of >= needed
-        ):
+        if kept is not None and not lacks and kept.serves(days, needed, believed):
             return kept.beside
         as_of = KnowledgeTime(max(needed, self._stored_through(slices)))
         async with self._store.snapshot() as snapshot:
             found = await beside(snapshot, symbol, slices, as_of=as_of, believed=believed)
         if len(self._beside) >= MAX_BESIDE:
             self._beside.clear()
-        self._beside[symbol] = _Kept(as_of, day, found)
+        self._beside[symbol] = _Kept(as_of, days, found)
         return found
 
     def _stored_through(self, slices: Sequence[OptionSlice]) -> int:
@@ -249,6 +233,21 @@ def _some(ready: Sequence[Fresh]) -> tuple[list[Fresh], list[Fresh]]:
     """Return as many slices as are computed together, at least one, and the others."""
     most = fitting([known.body for _, known in ready], BYTES_AT_ONCE)
     return list(ready[:most]), list(ready[most:])
+
+
+def _as_many_as_can_be(
+    encoded: Callable[[Sequence[OptionSlice]], dict[int, bytes]], slices: Sequence[OptionSlice]
+) -> dict[int, bytes]:
+    """Return what is implied by slices, encoded, by their offset in the log; of one that the model fails on nothing, and the log says so."""
+    try:
+        return encoded(slices)
+    except Exception:
+        # REST answers 500 for such a chain; here it would end the process, and again after every start
+        if len(slices) == 1:
+            log.exception("greeks_failed", extra={"symbol": slices[0].symbol, "event_id": slices[0].event_id})
+            return {}
+        alone = [_as_many_as_can_be(encoded, [each]) for each in slices]
+        return {offset: body for bodies in alone for offset, body in bodies.items()}
 
 
 def _tell_how_late(part: Sequence[Fresh]) -> None:

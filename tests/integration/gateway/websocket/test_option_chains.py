@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
 import orjson
-import pytest
 from mds_client import MarketData, Recovered, Snapshot
 from websockets.asyncio.client import connect
 
@@ -27,14 +25,6 @@ CHAIN = "options:best:SPY"
 PLACE = partition_of("SPY", DEFAULT_PARTITIONS)
 FIRST_EXPIRY, EXPIRIES = 16_026, 20
 WITHIN_S = 30.0
-
-
-@pytest.fixture
-def publisher(kafka_bootstrap: str) -> Iterator[Publisher]:
-    """Return a publisher of canonical records."""
-    opened = Publisher(kafka_bootstrap, "test-canonical")
-    yield opened
-    opened.close()
 
 
 def a_poll(number: int, *, strikes: int = 100) -> list[ChainSlice]:

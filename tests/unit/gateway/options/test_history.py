@@ -20,17 +20,16 @@ from gateway.options.history import (
     PastPlace,
     PastSlice,
     about_the_money,
-    beside_on,
+    beside_at,
     past_chain,
     past_moments,
     past_months,
     past_smiles,
 )
 from gateway.options.inputs import MAX_AGE_S, Beside, ParYields
-from gateway.options.moments import DividendVersion
 from gateway.options.slices import OptionSlice
 from schemas.calendar.sessions import Calendar, calendar_of
-from schemas.clocks import Day, EventTime, KnowledgeTime, day_of
+from schemas.clocks import EventTime, KnowledgeTime, day_of
 from schemas.intervals import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tests.support.builders import a_quote
 from tests.support.option_slices import GOOG_CLOSE, goog_slices, leg, option_slice, us
@@ -39,7 +38,6 @@ SHARES = calendar_of("SPY")
 NEVER = KnowledgeTime(4_102_444_800_000_000)
 CLOSE_US = us(GOOG_CLOSE)
 MOMENT = KnowledgeTime(CLOSE_US + 30 * MINUTE_US)
-TODAY = Day(CLOSE_US // DAY_US)
 
 
 def texts(moments: Sequence[int]) -> list[str]:
@@ -196,29 +194,25 @@ def test_a_chain_is_of_whoever_told_last_and_its_day_is_that_of_its_newest_stamp
     )
     chain = chain_of([other, a_place(29, 2), a_place(36, 3), late])
     assert [each.position for each in (*chain.near, *chain.far)] == [2, 3]
-    assert chain.today == TODAY + 1
     assert chain.lacking == [(late.event_time, late.known_from)]
 
 
 def test_what_lies_beside_a_slice_is_cut_to_its_day() -> None:
-    """Yields of the last two weeks, dividends of three years, quotes of two minutes: whatever else is known changes nothing."""
+    """Yields of the last two weeks, quotes of two minutes: whatever else is known changes nothing."""
     days = [GOOG_CLOSE.date() - timedelta(days=back) for back in (40, 15, 14, 0, -1, -2)]
     yields = [ParYields(observed=day, told_at=MOMENT, percents={}) for day in sorted(days)]
-    ex_dates = [GOOG_CLOSE.date() + timedelta(days=ahead) for ahead in (-93, -92, 5, 1098, 1099)]
-    paid = [DividendVersion(entry=day, ex_date=day, amount=1.0, told_at=MOMENT) for day in ex_dates]
     stamps = [CLOSE_US + seconds * SECOND_US for seconds in (-61, -60, 0, 60, 61)]
     quotes = [a_quote(symbol="GOOG", event_time=stamp) for stamp in stamps]
-    known = Beside(quotes=quotes, par_yields=yields, dividends=paid, believed=["x"])
-    found = beside_on(known, TODAY, EventTime(CLOSE_US))
+    known = Beside(quotes=quotes, par_yields=yields, believed=["x"])
+    found = beside_at(known, EventTime(CLOSE_US))
     assert [(each.observed - GOOG_CLOSE.date()).days for each in found.par_yields] == [-14, 0, 1]
-    assert [each.ex_date for each in found.dividends] == ex_dates[1:4]
     assert [each.event_time for each in found.quotes] == stamps[1:4]
     assert found.believed == ["x"]
 
 
 def at_the_forward(slices: Sequence[OptionSlice], *, is_whole: bool) -> list[tuple[float | None, bool]]:
     """Return the volatility at the forward of each slice, and whether it is the whole's."""
-    past = [PastSlice(each, MOMENT, TODAY) for each in slices]
+    past = [PastSlice(each, MOMENT) for each in slices]
     found = past_smiles("GOOG", past, Beside(), SHARES, is_whole=is_whole)
     return [(None if smile is None else atm_volatility(smile), is_sure) for smile, is_sure in found]
 

@@ -17,11 +17,15 @@ from tests.support.gateway_rest import rest
 from tests.support.option_slices import GOOG_CLOSE, us
 from tests.support.sink_writers import store
 from tests.support.told_chains import (
+    EXPIRIES,
     a_chain,
+    a_chain_slice,
+    a_dividend,
     at,
     goog_chain,
     hour,
     known,
+    yields,
 )
 
 CHAIN = "/options/ACME/chain"
@@ -138,3 +142,24 @@ async def test_a_real_chain_is_served_whole(database: str, market_data: Path) ->
     assert whole["meta"]["underlying"]["price"] == pytest.approx(748.24)
     assert whole["meta"]["underlying"]["time"] == rfc3339(us(GOOG_CLOSE))
     assert day_of(GOOG_CLOSE.date()) <= min(record.expiry for record in made)
+
+
+async def test_a_slice_says_the_same_whatever_stands_beside_it_later(database: str) -> None:
+    """Six days on it stands beside a newer one, whose own days reach less far back for yields and dividends."""
+    week = 1 + 24 * 6
+    told = [
+        a_chain_slice(1, 10, EXPIRIES[1]), a_chain_slice(week, 20, EXPIRIES[2]), *yields(0.5, 30, 3.0, date(2015, 12, 5)),
+        a_dividend(0.1, 40, 2.5, date(2016, 1, 4)),
+    ]  # fmt: skip
+    async with rest(database, market=WALL) as gateway:
+        await store(database, told)
+        # it turned out to have been long ago: within three months of the old slice, not of the new one
+        await store(database, [a_dividend(0.5, 41, 2.5, date(2015, 9, 16))])
+        await gateway.complete_before(hour(week + 1))
+        alone = await gateway.get(CHAIN, as_of=at(2), max_age_s="864000")
+        beside = await gateway.get(CHAIN, as_of=at(week + 0.5), max_age_s="864000")
+
+    assert beside["data"][: len(alone["data"])] == alone["data"]
+    assert beside["meta"]["inputs"][:1] == alone["meta"]["inputs"]
+    assert [row["rate_source"] for row in beside["meta"]["inputs"]] == ["ust_par", "fallback"]
+    assert {row["iv_status"] for row in alone["data"]} >= {"ok"}

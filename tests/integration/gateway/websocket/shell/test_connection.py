@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,14 +25,6 @@ from tests.support.relay import relay
 
 SPY = "trades:best:SPY"
 WITHIN_S = 30.0
-
-
-@pytest.fixture
-def publisher(kafka_bootstrap: str) -> Iterator[Publisher]:
-    """Return a publisher of canonical records."""
-    opened = Publisher(kafka_bootstrap, "test-canonical")
-    yield opened
-    opened.close()
 
 
 async def subscribed(heard: Heard, count: int = 1) -> None:

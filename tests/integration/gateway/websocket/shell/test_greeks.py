@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import date
 from typing import Any
@@ -20,7 +20,7 @@ from gateway.options.priced import PricedChain
 from gateway.websocket.shell import greeks
 from infra.runtime.clock import WallMarketClock
 from infra.runtime.kafka.publisher import Publisher
-from schemas.chain_slices import ChainSlice
+from schemas.chain_slices import MAX_LEGS, ChainSlice
 from schemas.clocks import KnowledgeTime
 from schemas.topics import DEFAULT_PARTITIONS
 from tests.support.builders import a_quote
@@ -29,19 +29,20 @@ from tests.support.eventually import eventually
 from tests.support.gateway_harness import publish
 from tests.support.gateway_rest import Rest, rest
 from tests.support.sink_writers import store
-from tests.support.told_chains import EXPIRIES, a_chain, a_chain_slice, a_dividend, hour, known, yields
+from tests.support.told_chains import (
+    EXPIRIES,
+    a_chain,
+    a_chain_slice,
+    a_dividend,
+    hour,
+    known,
+    quoted_legs,
+    yields,
+)
 
 DAY = date(2015, 12, 11)
 WITHIN_S = 30.0
 Message = dict[str, Any]
-
-
-@pytest.fixture
-def publisher(kafka_bootstrap: str) -> Iterator[Publisher]:
-    """Return a publisher of canonical records."""
-    opened = Publisher(kafka_bootstrap, "test-canonical")
-    yield opened
-    opened.close()
 
 
 @asynccontextmanager
@@ -237,3 +238,24 @@ async def test_a_slice_that_the_model_fails_on_costs_its_own_greeks_alone(
         await client.until(lambda: offset in dict(client.greeks()))
     assert EXPIRIES[1].isoformat() not in {values["expiry"] for _, values in client.greeks()}
     assert [each.message for each in caplog.records].count("greeks_failed") == 1
+
+
+async def test_the_largest_slice_has_its_greeks(
+    kafka_bootstrap: str, topic_prefix: str, publisher: Publisher, database: str
+) -> None:
+    """As many legs as a slice may have, again and again, to a client that reads: whole, and nobody is cut off."""
+    legs = quoted_legs(EXPIRIES[0], strikes=[50.0 + 0.05 * number for number in range(MAX_LEGS // 2)])
+    slices = [
+        a_chain_slice(1 + number / 100, 10 + number, expiry, legs=legs)
+        for number, expiry in enumerate(EXPIRIES * 2)
+    ]
+    half = len(EXPIRIES)
+    await store(database, [*yields(0.5, 5, 2.0, DAY), *slices])
+    await publish(publisher, topic_prefix, slices[:half])
+    async with gateway(kafka_bootstrap, topic_prefix, database) as running:
+        await running.complete_before(hour(2))
+        async with watching(running) as client:
+            await client.until(lambda: len(client.greeks()) == half)
+            offsets = await publish(publisher, topic_prefix, slices[half:])
+            await client.until(lambda: set(offsets) <= set(dict(client.greeks())))
+    assert {len(values["iv"]) for _, values in client.greeks()} == {MAX_LEGS}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -35,14 +35,6 @@ WITHIN_S = 30.0
 
 
 RECEIVE_BUFFER_BYTES = 16_384
-
-
-@pytest.fixture
-def publisher(kafka_bootstrap: str) -> Iterator[Publisher]:
-    """Return a publisher of canonical records."""
-    opened = Publisher(kafka_bootstrap, "test-canonical")
-    yield opened
-    opened.close()
 
 
 @asynccontextmanager
