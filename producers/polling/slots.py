@@ -30,10 +30,14 @@ class Duty:
         self._swept = frozenset(range(partitions))
         self._done: dict[PollKey, MarketTime] = {}
 
-    def sweep(self, partitions: frozenset[int]) -> bool:
-        """Serve only these partitions from now on, the others are the feed's; return whether any is new."""
+    def sweep(self, partitions: frozenset[int]) -> frozenset[int]:
+        """Serve only these partitions from now on, the others are the feed's; return those that are new."""
         before, self._swept = self._swept, partitions
-        return not partitions <= before
+        return partitions - before
+
+    def among(self, partitions: frozenset[int], symbols: Iterable[str]) -> tuple[str, ...]:
+        """Return those of `symbols` that belong to one of these partitions."""
+        return tuple(symbol for symbol in symbols if partition_of(symbol, self._count) in partitions)
 
     def sweeps(self, symbol: str) -> bool:
         """Whether the local schedule serves a symbol now."""

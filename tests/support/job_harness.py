@@ -43,12 +43,14 @@ class Recorder:
     owned: frozenset[int] = frozenset()
     swept: frozenset[int] = frozenset()
     changes: list[frozenset[int]] = field(default_factory=list)
+    gained_unswept: set[int] = field(default_factory=set)  # nobody had said who sweeps them
     slots: dict[tuple[str, str], int] = field(default_factory=dict)
     feed: JobFeed | None = None
     flights: int = 0
 
     async def own(self, partitions: frozenset[int], slots: Mapping[tuple[str, str], int]) -> None:
         """Wait for what is in flight before giving anything up."""
+        self.gained_unswept |= partitions - self.owned - self.swept
         given_up, self.owned = self.owned - partitions, partitions
         for stream, slot in slots.items():
             self.slots[stream] = max(slot, self.slots.get(stream, 0))

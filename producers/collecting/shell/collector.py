@@ -154,8 +154,8 @@ class Collection:
 
     def sweep(self, partitions: frozenset[int]) -> None:
         """Poll by our own schedule the symbols of these partitions alone; of the others jobs say when."""
-        if self._duty.sweep(partitions):
-            self._running().resume()
+        if fresh := self._duty.sweep(partitions):
+            self._running().resume(fresh)
 
     def knows(self, symbol: str) -> bool:
         """Whether a symbol, or a macro series, is collected by anybody: in the configuration or the universe."""

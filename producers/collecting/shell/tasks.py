@@ -42,17 +42,17 @@ class Collectors:
         """Whether a provider has a socket open, or about to be."""
         return provider in self._streams
 
-    def resume(self) -> None:
-        """Poll at once what is open of the present slots."""
+    def resume(self, partitions: frozenset[int]) -> None:
+        """Poll at once what is open of the present slots of these partitions' symbols."""
         for poller, _ in self._pollers.values():
-            poller.resume()
+            poller.resume(partitions)
 
     def _take_over(self, capability: str, symbols: Sequence[str]) -> None:
         """Poll at once what another provider serves from now on; of what was routed alone the last answer was no use."""
         for symbol in symbols:
             self._attempts.duty.reopen(capability, symbol)
         for poller, _ in self._pollers.values():
-            poller.resume(capability, symbols)
+            poller.take_over(capability, symbols)
 
     async def settled(self) -> None:
         """Return when no poll is under way that is assigned no more."""

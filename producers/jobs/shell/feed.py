@@ -131,6 +131,8 @@ class JobFeed:
         self._known |= {partition: each.history for partition, each in gained.items()}
         self._leases |= {partition: each.lease for partition, each in gained.items()}
         slots = {stream: slot for each in gained.values() for stream, slot in each.history.slots.items()}
+        # before they are polled: each begins in its place of the cadence, which what is resumed does not
+        self._look_at_leases()
         if gained:
             await self._collecting.own(frozenset(self._known), slots)
         self._joined, self._swept = True, None

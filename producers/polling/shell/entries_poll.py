@@ -72,7 +72,7 @@ class EntriesPoll(TaskPoll[Task]):
 
     def next_due(self) -> MarketTime:
         """Return the market time of the next poll."""
-        return next_slot(self._market.now_us(), every_us=self._task.every_us, phase_us=self.phase_us)
+        return self._due_after(self._market.now_us())
 
     def series(self, symbol: str) -> StreamId:
         """Return the series of one of its symbols."""
@@ -82,6 +82,10 @@ class EntriesPoll(TaskPoll[Task]):
         """Return until when a symbol was asked for; None where it never was, or ahead of a market that began anew."""
         until = self._raw.watched.own(self.series(symbol))
         return None if until is None or until > self._market.now_us() else until
+
+    def _due_after(self, asked: MarketTime) -> MarketTime:
+        """Return when the next poll is due after one that asked then: a slot that begins while it is answered is not left out."""
+        return next_slot(asked, every_us=self._task.every_us, phase_us=self.phase_us)
 
     async def _publish(self, response: Response, asked: Collection[str], job_id: str) -> Counter[str]:
         """Publish what is news of an answer, part by part; return how many entries it was, by symbol."""
@@ -158,19 +162,24 @@ class ActionsPoll(EntriesPoll[ActionsTask]):
             some = fresh[start : start + ALL_OF_AT_ONCE]
             await ask(some, self._days(now, None), some, self._all_rejections)
         self._tell_missing(missing.intersection(symbols))
-        return self._polled([*symbols, *probed], missing, max(latencies, default=0.0), events)
+        return self._polled(now, [*symbols, *probed], missing, max(latencies, default=0.0), events)
 
     async def probe(self, symbols: Sequence[str]) -> Polled:
         """Ask for the days around today only to see how the answer is; nothing is published."""
         now = self._market.now_us()
         response, latency_s = await self._ask(symbols, self._days(now, now))
-        return self._polled(symbols, response.answer.missing, latency_s, {})
+        return self._polled(now, symbols, response.answer.missing, latency_s, {})
 
     def _polled(
-        self, asked: Sequence[str], missing: Collection[str], latency_s: float, events: Mapping[str, int]
+        self,
+        now: MarketTime,
+        asked: Sequence[str],
+        missing: Collection[str],
+        latency_s: float,
+        events: Mapping[str, int],
     ) -> Polled:
         evidence = entries_evidence(asked, missing, latency_s=latency_s, every_us=self.every_us)
-        return Polled(due_us=self.next_due(), evidence=evidence, events=events)
+        return Polled(due_us=self._due_after(now), evidence=evidence, events=events)
 
     async def _ask(self, symbols: Sequence[str], days: ActionDays) -> tuple[Response, float]:
         request = ActionsRequest(symbols=tuple(symbols), first=days.first, last=days.last)
@@ -227,7 +236,7 @@ class MacroPoll(EntriesPoll[MacroTask]):
         events = await self._publish(response, symbols, job_id)
         if not response.answer.missing:
             self._raw.watched.note(self._task.streams, now)
-        return self._polled(response, latency_s, events)
+        return self._polled(now, response, latency_s, events)
 
     def ask_from(self, start: MarketTime) -> None:
         """Ask with the next poll for all that was said since the day of `start`, on the first of 1970 for all there is."""
@@ -235,18 +244,21 @@ class MacroPoll(EntriesPoll[MacroTask]):
 
     async def probe(self, symbols: Sequence[str]) -> Polled:  # noqa: ARG002 - there is only one
         """Ask for what was said lately only to see how the answer is; nothing is published."""
-        response, latency_s = await self._ask(vintages_since(_utc_day(self._market.now_us())))
-        return self._polled(response, latency_s, {})
+        now = self._market.now_us()
+        response, latency_s = await self._ask(vintages_since(_utc_day(now)))
+        return self._polled(now, response, latency_s, {})
 
     async def _ask(self, since: Day | None) -> tuple[Response, float]:
         task = self._task
         asked = MacroRequest(series=task.series, since=since, scheduled=task.scheduled)
         return await timed(self._source.macro(asked))
 
-    def _polled(self, response: Response, latency_s: float, events: Mapping[str, int]) -> Polled:
+    def _polled(
+        self, now: MarketTime, response: Response, latency_s: float, events: Mapping[str, int]
+    ) -> Polled:
         missing = response.answer.missing
         evidence = entries_evidence(self.symbols, missing, latency_s=latency_s, every_us=self.every_us)
-        return Polled(due_us=self.next_due(), evidence=evidence, events=events)
+        return Polled(due_us=self._due_after(now), evidence=evidence, events=events)
 
 
 def _news(events: Iterable[Event], told: Mapping[str, ToldEntries]) -> list[Event]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 
 from infra.runtime.backoff import Backoff
@@ -104,20 +104,24 @@ class Poller:
             (poll.capability, symbol): key for key, poll in polls.items() for symbol in poll.symbols
         }
 
-    def resume(self, capability: str | None = None, symbols: Sequence[str] = ()) -> None:
-        """Poll at once what is open of the present slots: whoever was to do it does it no more.
+    def resume(self, partitions: frozenset[int]) -> None:
+        """Poll at once what is open of the present slots of these partitions' symbols: jobs ask for them no more."""
+        swept = ((key, self._duty.among(partitions, poll.symbols)) for key, poll in self._polls.items())
+        self._poll_at_once((key, symbols) for key, symbols in swept if symbols)
 
-        All of it, or that of a capability, or some symbols of one.
-        """
-        if symbols and capability is not None:
-            found = {self._key_of.get((capability, symbol)) for symbol in symbols} - {None}
-            polls: Mapping[Hashable, Poll] = {key: self._polls[key] for key in found}
-        else:
-            polls = self._polls
+    def take_over(self, capability: str, symbols: Sequence[str] = ()) -> None:
+        """Poll at once what is open of the present slots of a capability, or of some symbols of it: another provider gave it."""
+        keys = {self._key_of.get((capability, symbol)) for symbol in symbols} if symbols else self._polls
+        polls = [(key, self._polls[key]) for key in keys if key is not None]
+        self._poll_at_once((key, poll.symbols) for key, poll in polls if poll.capability == capability)
+
+    def _poll_at_once(self, chosen: Iterable[tuple[Hashable, Sequence[str]]]) -> None:
+        """Poll at once those of which some of these symbols are open."""
         now_us, now_s, open_polls = self._market.now_us(), monotonic_s(), 0
-        for key, poll in polls.items():
+        for key, symbols in chosen:
+            poll = self._polls[key]
             slot = slot_of(now_us, every_us=poll.every_us, phase_us=poll.phase_us)
-            if capability not in (None, poll.capability) or not self._asked(poll, slot, poll.symbols):
+            if not self._asked(poll, slot, symbols):
                 continue
             if key in self._taken:
                 self._again.add(key)

@@ -35,7 +35,8 @@ class WatchedTopic:
 
     async def take_over(self, partitions: frozenset[int]) -> None:
         """Take up what is noted of partitions that were not ours before, however long the broker is away."""
-        fresh, self._read = partitions - self._read, partitions
+        fresh = partitions - self._read
+        self._read &= partitions
         if not fresh:
             return
         while True:
@@ -47,6 +48,7 @@ class WatchedTopic:
                 await asyncio.sleep(RETRY_S)
         for noted in found:
             self._raw.watched.take_up(noted)
+        self._read |= fresh  # only now: who was given up on while it read has read nothing
 
     async def run(self) -> None:
         """Note what changed every few seconds, until cancelled; then once more."""

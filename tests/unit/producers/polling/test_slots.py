@@ -41,6 +41,18 @@ def test_only_swept_partitions_are_asked_for() -> None:
     assert duty.asked("bars:1m", SYMBOLS, 60) == asked
 
 
+def test_only_what_was_not_swept_before_is_fresh() -> None:
+    """Symbols are told by their partitions, whatever was done of them."""
+    duty = Duty(4)
+    assert duty.sweep(frozenset({0, 1})) == frozenset()
+    assert duty.sweep(frozenset({1, 2, 3})) == frozenset({2, 3})
+    assert duty.sweep(frozenset()) == frozenset()
+    mine = partition_of("IBM", 4)
+    assert duty.among(frozenset({mine}), SYMBOLS) == tuple(
+        symbol for symbol in SYMBOLS if partition_of(symbol, 4) == mine
+    )
+
+
 def test_what_others_did_is_taken_over_and_what_left_is_forgotten() -> None:
     """A restored slot is closed; a stream that is collected no more takes no memory."""
     duty = Duty(4)

@@ -84,6 +84,18 @@ async def test_what_is_no_job_becomes_a_dead_letter_and_harms_no_other(
     assert [symbol for symbol, _, _ in recorder.polled] == ["SPY"]
 
 
+async def test_what_is_gained_is_swept_before_it_is_collected(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """So that new polls begin in their places: what is swept later is resumed, all of it at once."""
+    recorder = Recorder(symbols=("SPY",))
+    async with running(kafka_bootstrap, topic_prefix, recorder):
+        await eventually(lambda: len(recorder.owned) == DEFAULT_PARTITIONS, within_s=JOINED_S)
+
+    assert recorder.changes[0] == frozenset()
+    assert recorder.gained_unswept == set()
+
+
 async def test_jobs_are_done_by_priority_once_each_and_every_one_has_its_result(
     kafka_bootstrap: str, topic_prefix: str
 ) -> None:

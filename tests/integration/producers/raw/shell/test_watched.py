@@ -41,6 +41,31 @@ async def test_a_successor_knows_until_when_streams_were_watched(
     assert second.watched.since([SPY, IBM], {}) == {SPY: 500, IBM: 500}
 
 
+async def test_a_reading_that_was_given_up_is_done_by_the_next(
+    kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """Of whatever partitions it was: what was noted is not taken for never watched."""
+    await asyncio.to_thread(ensure_topics, kafka_bootstrap, prefix=topic_prefix)
+    everything = frozenset(range(DEFAULT_PARTITIONS))
+    with closing(Publisher(kafka_bootstrap, "test", linger_ms=0)) as publisher:
+        first, second = (RawTopics(publisher, DEFAULT_PARTITIONS, prefix=topic_prefix) for _ in range(2))
+        first.watched.note([SPY, IBM], 700)
+        noting = asyncio.ensure_future(WatchedTopic(first, kafka_bootstrap, prefix=topic_prefix).run())
+        await asyncio.sleep(0)
+        noting.cancel()
+        await asyncio.gather(noting, return_exceptions=True)
+        successor = WatchedTopic(second, kafka_bootstrap, prefix=topic_prefix)
+        hasty = asyncio.ensure_future(successor.take_over(everything))
+        await asyncio.sleep(0)
+        hasty.cancel()
+        await asyncio.gather(hasty, return_exceptions=True)
+
+        await successor.take_over(everything)
+
+    assert hasty.cancelled()
+    assert second.watched.since([SPY, IBM], {}) == {SPY: 700, IBM: 700}
+
+
 async def _foreign(publisher: Publisher, prefix: str) -> None:
     records = [
         Outgoing(topic=prefix + WATCHED, partition=number, value=b"poison", key=b"k")

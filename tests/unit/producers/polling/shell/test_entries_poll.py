@@ -249,6 +249,31 @@ def test_the_first_poll_has_its_place_where_time_passes() -> None:
     assert saturday < closed.next_due() <= saturday + HOUR_US
 
 
+@pytest.mark.parametrize("make", [actions_poll, macro_poll])
+@pytest.mark.parametrize("is_probe", [False, True])
+async def test_a_slot_that_begins_while_a_source_answers_is_not_left_out(
+    make: Callable[..., ActionsPoll | MacroPoll], *, is_probe: bool
+) -> None:
+    """However little before its beginning was asked: what is said in it would be known a whole cadence late."""
+    clock = FixedClock(NOW)
+
+    class _Slow(_Vendor):
+        def _next(self) -> Response:
+            clock.now += 400_000
+            return super()._next()
+
+    poll = make(_Slow(), RecordingTopics(), clock=clock)
+    begins = poll.next_due()
+    clock.now = begins - 150_000
+
+    polled = await (poll.probe(poll.symbols) if is_probe else poll.poll(poll.symbols))
+
+    assert clock.now > begins
+    assert polled.due_us == begins
+    clock.now = begins
+    assert (await poll.poll(poll.symbols)).due_us == begins + poll.every_us
+
+
 async def test_what_a_source_said_is_asked_for_again_once() -> None:
     """Since a day, or all of it; the poll after that goes on from the last answer, and a failed one keeps no wish."""
     vendor, raw = _Vendor(), RecordingTopics()

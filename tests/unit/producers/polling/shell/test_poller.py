@@ -25,6 +25,7 @@ from schemas.errors import (
     ProviderUnavailable,
     UnknownSymbol,
 )
+from schemas.partitions import partition_of
 from tests.support.eventually import eventually
 from tests.support.producer_fakes import (
     FixedClock,
@@ -248,13 +249,13 @@ async def test_what_moves_alone_is_polled_at_once() -> None:
     running = asyncio.ensure_future(poller.run())
     try:
         await eventually(lambda: task.polls == 1, within_s=5.0)
-        poller.resume("bars:1m", ["IBM"])
-        poller.resume("quotes", ["SPY"])
-        poller.resume("bars:1m", ["SPY"])  # its slot is done
+        poller.take_over("bars:1m", ["IBM"])
+        poller.take_over("quotes", ["SPY"])
+        poller.take_over("bars:1m", ["SPY"])  # its slot is done
         await asyncio.sleep(2 * FLOOR_S)
         assert task.polls == 1
         duty.reopen("bars:1m", "SPY")
-        poller.resume("bars:1m", ["SPY"])
+        poller.take_over("bars:1m", ["SPY"])
         await eventually(lambda: task.polls == 2, within_s=5.0)
     finally:
         running.cancel()
@@ -391,17 +392,21 @@ async def test_what_the_feed_left_open_is_polled_at_once() -> None:
     """The slot of the moment is not lost; one that was done is left alone."""
     clock, duty = FixedClock(1_000), Duty(4)
     duty.sweep(frozenset())
-    left, done = _Task(50_000), _Task(50_000)
-    done.symbols = ("IBM",)
-    poller = a_poller(left, done, clock=clock, duty=duty)
+    left, done, other = _Task(50_000), _Task(50_000), _Task(50_000)
+    done.symbols, other.symbols = ("IBM",), ("MSFT",)
+    poller = a_poller(left, done, other, clock=clock, duty=duty)
     running = asyncio.ensure_future(poller.run())
     try:
         await asyncio.sleep(2 * FLOOR_S)
         duty.done("bars:1m", ["IBM"], 1_000)
-        duty.sweep(frozenset(range(4)))
-        poller.resume()
+        fresh = duty.sweep(frozenset(range(4)))
+        assert fresh == frozenset(range(4))
+        assert partition_of("SPY", 4) != partition_of("MSFT", 4)
+        poller.resume(frozenset({partition_of("SPY", 4), partition_of("IBM", 4)}))
         await eventually(lambda: left.polls == 1, within_s=5.0)
+        await asyncio.sleep(2 * FLOOR_S)
+        polled = done.polls, other.polls
     finally:
         running.cancel()
 
-    assert done.polls == 0
+    assert polled == (0, 0)
