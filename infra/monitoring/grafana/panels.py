@@ -161,7 +161,7 @@ def _link(title: str, url: str, *, is_new_tab: bool = False) -> Json:
 def _options(kind: Kind) -> Json:
     tooltip = {"mode": "multi", "sort": "desc"}
     legend = {
-        "calcs": ["lastNotNull", "max"],
+        "calcs": ["last", "max"],
         "displayMode": "table",
         "placement": "bottom",
         "showLegend": True,
