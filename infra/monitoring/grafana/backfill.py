@@ -23,9 +23,13 @@ QUEUE = PanelRow(
         ),
         Panel(
             title="Jobs that wait or are under way",
-            description="Of each tier counted up to the largest cap. It stays as it was while the database is away.",
+            description="Of each tier counted up to the largest cap, and four fifths of all caps together: above that for ten minutes is an "
+            "alert. Both stay as they were while the database is away.",
             unit="short",
-            queries=(Lines(highest("backfill_queue_depth"), "jobs"),),
+            queries=(
+                Lines(highest("backfill_queue_depth"), "jobs"),
+                Lines(f"0.8 * {highest('mds_backfill_queue_limit')}", "four fifths of the caps"),
+            ),
             alert="MdsBackfillDepth",
         ),
         Panel(
@@ -67,6 +71,7 @@ DEAD = PanelRow(
             "hole in a line: nobody could count for two minutes.",
             unit="short",
             queries=(Lines(highest("dlq_depth", "kind"), "{{kind}}"),),
+            alert="MdsDeadLetters",
         ),
         Panel(
             title="Written, by reason",

@@ -99,6 +99,7 @@ ARCHIVE = PanelRow(
             width=12,
             queries=(Lines(highest("mds_archive_age_seconds", "topic"), "{{topic}}"),),
             levels=at_most(ARCHIVED_WITHIN_S),
+            alert="MdsArchiveBehind",
         ),
         Panel(
             title="Archived",

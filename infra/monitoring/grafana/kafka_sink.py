@@ -79,6 +79,8 @@ STORE = PanelRow(
             "the watermark itself, it grows where a sink has died and shows its last moment for ever.",
             unit="s",
             queries=(Lines(f"time() - {lowest('mds_watermark_timestamp_seconds', 'topic')}", "{{topic}}"),),
+            levels=at_most(300),
+            alert="MdsWatermarkStuck",
         ),
         Panel(
             title="Lag of the watermark, by partition",

@@ -16,12 +16,15 @@ from infra.monitoring.grafana.panels import (
 )
 from infra.monitoring.grafana.promql import JOBS, grown, highest, in_sum, lowest, per_second, quantile
 
-# windows of a pair, and the burn rate beyond which both of them fire
-PAIRS = (("1h|5m", 14.4, "an hour and five minutes"), ("6h|30m", 6.0, "six hours and half an hour"))
+# windows of a pair, the burn rate beyond which both of them fire, and the alert that does
+PAIRS = (
+    ("1h|5m", 14.4, "an hour and five minutes", "MdsSloBurnFast"),
+    ("6h|30m", 6.0, "six hours and half an hour", "MdsSloBurnSlow"),
+)
 STATES = {0: ("met", GOOD), 1: ("burning", WARNING), 2: ("violated", BAD), 3: ("nothing known", UNKNOWN)}
 
 
-def _burning(windows: str, factor: float, words: str) -> Panel:
+def _burning(windows: str, factor: float, words: str, alert: str) -> Panel:
     return Panel(
         title=f"Burn rates, {windows.replace('|', ' and ')}",
         description=f"How many times faster than it may each objective uses up what it is allowed to miss, over {words}. Both "
@@ -34,6 +37,7 @@ def _burning(windows: str, factor: float, words: str) -> Panel:
             ),
         ),
         levels=at_most(factor),
+        alert=alert,
     )
 
 
@@ -68,6 +72,7 @@ OBJECTIVES = PanelRow(
             "to be no lower than needed.",
             unit="short",
             queries=(Lines(highest("mds_slo_symbols", "which"), "{{which}}"),),
+            alert="MdsCoverageLow",
         ),
         *(_burning(*pair) for pair in PAIRS),
         Panel(
@@ -122,6 +127,7 @@ PROCESSES = PanelRow(
             height=6,
             queries=(Lines(f"sum by (job) (up{{{JOBS}}})", "{{job}}"),),
             levels=at_least(1),
+            alert="MdsDown",
         ),
         Panel(
             title="Versions",
@@ -143,6 +149,7 @@ PROCESSES = PanelRow(
                 Lines(lowest("mds_config_generation", "job"), "{{job}} lowest"),
                 Lines(highest("mds_config_generation", "job"), "{{job}} highest"),
             ),
+            alert="MdsConfigGenerationsDiffer",
         ),
         Panel(
             title="Configurations offered",
@@ -167,6 +174,7 @@ PROCESSES = PanelRow(
             kind="stat",
             queries=(Lines(lowest("mds_calendar_horizon_days", "calendar"), "{{calendar}}"),),
             levels=at_least(60),
+            alert="MdsCalendarHorizon",
         ),
         Panel(
             title="Ingestion lag",

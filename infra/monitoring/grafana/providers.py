@@ -8,7 +8,8 @@ from infra.monitoring.grafana.promql import grown, highest, in_sum, lowest, per_
 
 CIRCUIT = {0: ("closed", GOOD), 1: ("half-open", WARNING), 2: ("open", BAD)}
 ASKED = per_second("provider_latency_ms_count", "provider")
-FAILED = per_second("provider_errors_total", "provider")
+# a socket has failures and no requests
+FAILED = per_second("provider_errors_total", "provider", where='endpoint!="socket"')
 
 SELECTION = PanelRow(
     "Who serves",
@@ -74,8 +75,7 @@ REQUESTS = PanelRow(
     (
         Panel(
             title="Share of requests that fail",
-            description="Failed requests and frames of all requests, of providers that are asked at least once in 100 s; above a fifth for "
-            "ten minutes is an alert.",
+            description="Failed requests of all, of providers that are asked at least once in 100 s; above a fifth for ten minutes is an alert.",
             unit="percentunit",
             queries=(Lines(f"{FAILED} / ({ASKED} > 0.01)", "{{provider}}"),),
             levels=at_most(0.2),
@@ -171,6 +171,7 @@ BUDGETS = PanelRow(
             description="Partitions whose symbols a replica polls by its own schedule, since no job feed holds the lease.",
             unit="short",
             queries=(Lines(f"count({selected('mds_job_lease')} == 0) or vector(0)", "partitions"),),
+            alert="MdsLeaseLost",
         ),
         Panel(
             title="Given up while the broker was away",

@@ -85,10 +85,9 @@ def test_every_runbook_has_an_alert_and_its_line_in_the_index() -> None:
 
 def test_the_architecture_and_the_operations_name_every_file() -> None:
     """Of rules, scraping and probes: whoever installs them finds all; cases are named by their folder."""
-    files = {
-        path for folder in (MONITORING, MONITORING.parent / "blackbox-exporter") for path in folder.iterdir()
-    }
-    named = [f"`{path.relative_to(ROOT)}{'/' if path.is_dir() else ''}`" for path in sorted(files)]
+    folders = MONITORING, MONITORING.parent / "blackbox-exporter"
+    files = [path for folder in folders for path in sorted(folder.glob("*.y*ml"))]
+    named = [f"`{path.relative_to(ROOT)}`" for path in files]
 
     for page in ("ARCHITECTURE.md", "docs/OPERATIONS.md"):
         text = (ROOT / page).read_text("utf-8")

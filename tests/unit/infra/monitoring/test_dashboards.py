@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from infra.monitoring.grafana.boards import GRID_COLUMNS, TITLES
-from infra.monitoring.grafana.panels import Lines, Panel, at_least, at_most
+from infra.monitoring.grafana.panels import NONE_ALLOWED, Lines, Panel, at_least, at_most
 from scripts.generate import BOARDS, ROOT
+from tests.support.alert_rules import RUNBOOKS, alerts
 
 FOLDER = ROOT / "infra" / "monitoring" / "dashboards"
 READ = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER.iterdir())}
@@ -20,10 +21,9 @@ READ = {path.stem: json.loads(path.read_text("utf-8")) for path in sorted(FOLDER
 UIDS = {
     "mds-overview", "mds-providers", "mds-ingestion", "mds-backfill", "mds-websocket", "mds-kafka-sink", "mds-market",
 }  # fmt: skip
-ALERTS = {
-    "MdsGapViolation", "MdsWsLatency", "MdsWsDrops", "MdsBackfillDrainT0", "MdsBackfillDepth", "MdsBackfillFailures",
-    "MdsProviderBan", "MdsProviderErrors", "MdsCircuitOpen", "MdsIngestionLag", "MdsSinkSlow",
-}  # fmt: skip
+# what is not there, or seen from elsewhere, has no figure of the service's own
+WITHOUT_A_FIGURE = {"MdsAbsent", "MdsArchiveGone", "MdsBlackboxFailing"}
+RUNBOOK = "Runbook of "
 # units as Grafana names them; one it does not know is shown as if it were a word
 UNITS = {"none", "short", "s", "ms", "d", "percentunit", "ops", "reqps", "wps", "Bps"}
 ADDRESS = re.compile(r"/d/([\w-]+)\?")
@@ -117,26 +117,45 @@ def test_every_alert_is_explained_beside_its_figure() -> None:
     """A panel that shows what an alert watches leads to the runbook of it."""
     led = {link["url"] for _, panel in panels() for link in panel["links"] if "runbooks" in link["url"]}
 
-    assert led == {f"${{runbooks}}/{alert}.md" for alert in ALERTS}
+    assert led == {f"${{runbooks}}/{alert}.md" for alert in alerts().keys() - WITHOUT_A_FIGURE}
+    assert all((RUNBOOKS / url.removeprefix("${runbooks}/")).is_file() for url in led)
 
 
-def test_a_panel_of_an_objective_shows_its_bound() -> None:
-    """As the alert on the same figure has it, wherever it is shown; a queue has no cap among the metrics."""
-    bounds = {
-        (
-            alert.removeprefix("Runbook of "),
-            panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"],
-        )
+def bounds() -> Iterator[tuple[str, float]]:
+    """Yield (alert, bound) of every panel that an alert watches and that has one, but where nothing at all is allowed."""
+    for _, panel in panels():
+        bound = panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"]
+        if bound not in (None, NONE_ALLOWED.steps[-1][0]) and panel["title"] != "Replicas that answer":
+            named = [link["title"] for link in panel["links"] if link["title"].startswith(RUNBOOK)]
+            yield from ((title.removeprefix(RUNBOOK), bound) for title in named)
+
+
+def test_a_panel_that_an_alert_watches_shows_its_bound() -> None:
+    """The one its rule has, wherever the figure is shown."""
+    found = list(bounds())
+
+    assert {alert for alert, _ in found} == {
+        "MdsGapViolation", "MdsWsLatency", "MdsBackfillDrainT0", "MdsBackfillFailures", "MdsProviderErrors",
+        "MdsIngestionLag", "MdsSinkSlow", "MdsSloBurnFast", "MdsSloBurnSlow", "MdsWatermarkStuck",
+        "MdsCalendarHorizon", "MdsArchiveBehind",
+    }  # fmt: skip
+    for alert, bound in found:
+        expression = str(alerts()[alert]["expr"])
+        assert bound in [float(number) for number in re.findall(r"[<>] (\d+(?:\.\d+)?)", expression)], alert
+
+
+def test_figures_of_which_none_is_allowed_are_those_of_such_alerts() -> None:
+    """Their rules fire on anything above 0."""
+    none_allowed = {
+        link["title"].removeprefix(RUNBOOK)
         for _, panel in panels()
-        for alert in (link["title"] for link in panel["links"])
-        if alert.startswith("Runbook of ") and panel["type"] == "timeseries"
+        for link in panel["links"]
+        if link["title"].startswith(RUNBOOK)
+        and panel["fieldConfig"]["defaults"]["thresholds"]["steps"][-1]["value"] == NONE_ALLOWED.steps[-1][0]
     }
 
-    assert bounds == {
-        ("MdsGapViolation", 0.005), ("MdsWsLatency", 250), ("MdsWsDrops", 0.001), ("MdsBackfillDrainT0", 900),
-        ("MdsBackfillDepth", None), ("MdsBackfillFailures", 0.1), ("MdsProviderBan", 0.001),
-        ("MdsProviderErrors", 0.2), ("MdsIngestionLag", 180), ("MdsSinkSlow", 1_000),
-    }  # fmt: skip
+    assert none_allowed == {"MdsWsDrops", "MdsProviderBan"}
+    assert all(str(alerts()[alert]["expr"]).endswith("> 0") for alert in none_allowed)
 
 
 def test_a_figure_is_of_this_moment_and_says_when_nobody_knows() -> None:
