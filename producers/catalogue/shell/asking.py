@@ -1,0 +1,74 @@
+"""One question to each vendor of a configuration: whether it answers, and takes our key; a JSON line each."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import orjson
+
+from infra.runtime.clock import wall_us
+from producers.budget.shell.memory import Budgets
+from producers.catalogue.shell.opening import Opener
+from producers.http.shell.addresses import AddressPolicy
+from producers.settings import ProducersSettings
+from producers.vendors.answers import MacroRequest
+from producers.vendors.shell.provider import VendorApi
+from schemas.clocks import Day
+from schemas.configuration.model import Configuration
+from schemas.errors import MarketDataError, ProviderRefused, ProviderUnentitled, TransientError
+from schemas.intervals import DAY_US
+from schemas.providers.facts import ProviderFacts
+
+ASK = "ask"
+
+
+async def answer_lines(
+    session: aiohttp.ClientSession,
+    *,
+    settings: ProducersSettings,
+    policy: AddressPolicy,
+    given: Configuration,
+    simulator_url: str | None,
+) -> list[str]:
+    """Return a line for each enabled provider: its name, `ok`, `warning`, `failed` or `unknown`, and why in words.
+
+    Each is asked once, for one quote or one series: that is counted by the vendor as any request.
+    """
+    opener = Opener(
+        session=session,
+        simulator_url=simulator_url,
+        settings=settings,
+        simulated=frozenset(),
+        budgets=Budgets(),
+        policy=policy,
+    )
+    places, lacking = opener.places(given)
+    vendors = opener.open(places)
+    names = sorted(vendors.apis)
+    asked = await asyncio.gather(*(_ask(vendors.apis[name], vendors.facts[name]) for name in names))
+    told = dict(zip(names, asked, strict=True)) | {name: ("warning", why) for name, why in lacking.items()}
+    return [
+        orjson.dumps({"provider": name, "result": result, "says": says}).decode()
+        for name, (result, says) in sorted(told.items())
+    ]
+
+
+async def _ask(api: VendorApi, facts: ProviderFacts) -> tuple[str, str]:
+    """Return the result of one question and its reason in words."""
+    try:
+        if facts.capabilities.quotes_per_request and facts.samples:
+            await api.quotes(facts.samples[:1])
+        elif facts.capabilities.macro and facts.series_samples:
+            await api.macro(MacroRequest(series=facts.series_samples[0], since=Day(wall_us() // DAY_US - 1)))
+        else:
+            return "unknown", "it has nothing that one small request asks for"
+    except ProviderUnentitled as error:
+        return "warning", f"it takes the key, and the plan does not include what was asked: {error}"
+    except ProviderRefused as error:
+        return "failed", str(error)
+    except TransientError as error:
+        return "unknown", str(error)
+    except MarketDataError as error:
+        return "warning", f"it answers otherwise than expected: {error}"
+    return "ok", "it answers"
