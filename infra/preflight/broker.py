@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from infra.preflight.findings import Finding, failed, ok, some, unknown
-from infra.preflight.running import Section
+from infra.preflight.running import CheckGroup
 from infra.preflight.skew import judge_skew
 from infra.preflight.topics import TOPIC_CHECKS, DeclaredTopics
 from infra.runtime.kafka.probing import GROUP, TRANSACTIONAL_ID, Attempt, Broker, Cluster, Probe
@@ -79,21 +79,23 @@ class KafkaLook:
         return await in_daemon_thread(lambda: self.probe.read(topic), name="preflight-reading")
 
 
-def kafka_sections(settings: MdsSettings, now: Callable[[], WallTime], *, told_version: str) -> list[Section]:
+def kafka_groups(
+    settings: MdsSettings, now: Callable[[], WallTime], *, told_version: str
+) -> list[CheckGroup]:
     """Return the checks of the cluster that the settings name."""
     servers, prefix = settings.bootstrap_servers, settings.topic_prefix
     probe = Probe(servers, prefix=prefix, within_s=ASK_WITHIN_S)
     asked = KafkaLook(probe=probe, settings=settings, now=now, told_version=told_version)
     start = "start it with `mds up kafka`, or set MDS_KAFKA to brokers that this machine reaches"
     return [
-        Section(
+        CheckGroup(
             read=asked.cluster,
             checks={BROKER: lambda cluster: judge_cluster(cluster, servers)},
             remedy=start,
         ),
-        Section(read=asked.releases, checks={"broker-version": judge_releases}, after=BROKER),
-        Section(read=asked.topics, checks=TOPIC_CHECKS, after=BROKER),
-        Section(
+        CheckGroup(read=asked.releases, checks={"broker-version": judge_releases}, after=BROKER),
+        CheckGroup(read=asked.topics, checks=TOPIC_CHECKS, after=BROKER),
+        CheckGroup(
             read=asked.attempt,
             checks={
                 "transactions": lambda _: ok(
@@ -104,7 +106,7 @@ def kafka_sections(settings: MdsSettings, now: Callable[[], WallTime], *, told_v
             after=BROKER,
             within_s=ATTEMPT_WITHIN_S,
         ),
-        Section(
+        CheckGroup(
             read=asked.read,
             checks={"reading": lambda _: ok(f"{prefix}{PROBED} was read to its end")},
             after=BROKER,

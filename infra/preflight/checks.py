@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from infra.preflight.broker import kafka_sections
-from infra.preflight.collection import collection_sections
-from infra.preflight.database import postgres_section
+from infra.preflight.broker import kafka_groups
+from infra.preflight.collection import collection_groups
+from infra.preflight.database import postgres_group
 from infra.preflight.findings import Checked, Finding, ok, secrets_of
-from infra.preflight.machine import Machine, machine_sections
-from infra.preflight.running import Section, look
-from infra.preflight.vendors import vendors_section
+from infra.preflight.machine import Machine, machine_groups
+from infra.preflight.running import CheckGroup, look
+from infra.preflight.vendors import vendors_group
 from infra.runtime.clock import wall_us
 from infra.runtime.settings import MdsSettings
 from schemas.clocks import WallTime
@@ -33,9 +33,9 @@ class Preflight:
 
     async def run(self) -> list[Checked]:
         """Return what every check found; nothing is changed by it, and nothing raised for what a check meets."""
-        return await look(self._sections(), secrets=secrets_of(self.env))
+        return await look(self._groups(), secrets=secrets_of(self.env))
 
-    def _sections(self) -> list[Section]:
+    def _groups(self) -> list[CheckGroup]:
         settings, refused = MdsSettings(), None
         try:
             settings = MdsSettings.from_env(self.env)
@@ -48,15 +48,15 @@ class Preflight:
             return settings
 
         others = [
-            *collection_sections(settings, self.env, self.now),
-            *vendors_section(settings, self.env, is_asked=self.ask_vendors),
-            *machine_sections(settings, self.env, self.machine, gateways=self.gateways),
-            *kafka_sections(settings, self.now, told_version=self.kafka_version),
-            postgres_section(settings.dsn, self.now),
+            *collection_groups(settings, self.env, self.now),
+            *vendors_group(settings, self.env, is_asked=self.ask_vendors),
+            *machine_groups(settings, self.env, self.machine, gateways=self.gateways),
+            *kafka_groups(settings, self.now, told_version=self.kafka_version),
+            postgres_group(settings.dsn, self.now),
         ]
         # without settings nobody knows where to look
-        own = Section(read=read, checks={SETTINGS: judge_settings})
-        return [own, *(section if section.after else replace(section, after=SETTINGS) for section in others)]
+        own = CheckGroup(read=read, checks={SETTINGS: judge_settings})
+        return [own, *(group if group.after else replace(group, after=SETTINGS) for group in others)]
 
 
 def judge_settings(settings: MdsSettings) -> Finding:

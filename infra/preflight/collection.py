@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from infra.preflight.findings import Finding, failed, ok, some, warning
-from infra.preflight.running import Section
+from infra.preflight.running import CheckGroup
 from infra.runtime.calendar_horizon import WARN_BELOW_DAYS, horizons
 from infra.runtime.configuration import reading
 from infra.runtime.providers import known_facts
@@ -23,7 +23,7 @@ CALENDARS_WITHIN_S = 60.0  # each is worked out in a second, and there may be fo
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Collected:
+class CollectionState:
     """The configuration in force, None on the simulator without one, and which of its providers lack which variables."""
 
     configuration: Configuration | None
@@ -32,18 +32,18 @@ class Collected:
     lacking: Mapping[str, str]
 
 
-def collection_sections(
+def collection_groups(
     settings: MdsSettings, env: Mapping[str, str], now: Callable[[], WallTime]
-) -> list[Section]:
+) -> list[CheckGroup]:
     """Return the checks of what the settings have collected."""
 
-    def read() -> Collected:
+    def read() -> CollectionState:
         path, on_simulator = settings.configuration_path, settings.market_clock == "simulator"
         configuration = None if path is None else reading.load(path)
         lacking: Mapping[str, str] = {}
         if configuration is not None and not on_simulator:
             lacking = keys_lacking(configuration, known_facts(), env)
-        return Collected(
+        return CollectionState(
             configuration=configuration, source=str(path), on_simulator=on_simulator, lacking=lacking
         )
 
@@ -56,11 +56,11 @@ def collection_sections(
         return dict(horizons(book, now()))
 
     return [
-        Section(
+        CheckGroup(
             read=lambda: in_daemon_thread(read, name="preflight-configuration"),
             checks={CONFIGURATION: judge_configuration, "provider-keys": judge_provider_keys},
         ),
-        Section(
+        CheckGroup(
             read=lambda: in_daemon_thread(calendar_days, name="preflight-calendars"),
             checks={"calendars": judge_calendars},
             after=CONFIGURATION,
@@ -91,7 +91,7 @@ def calendars_of(configuration: Configuration) -> frozenset[str]:
     return frozenset(calendar_name(entry.symbol) for entry in configuration.symbols)
 
 
-def judge_configuration(collected: Collected) -> Finding:
+def judge_configuration(collected: CollectionState) -> Finding:
     """Tell what is collected; a file with faults never comes so far."""
     if collected.configuration is None:
         return ok("none: everything the simulator offers is collected")
@@ -100,7 +100,7 @@ def judge_configuration(collected: Collected) -> Finding:
     return ok(f"{collected.source} is valid: {len(collected.configuration.symbols)} symbols")
 
 
-def judge_provider_keys(collected: Collected) -> Finding:
+def judge_provider_keys(collected: CollectionState) -> Finding:
     """Judge whether every enabled provider has what it asks for; one that has not is left out, quietly."""
     if collected.on_simulator:
         return ok("the simulator takes any key")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from infra.preflight.findings import Finding, failed, ok, some, warning
-from infra.preflight.running import Section
+from infra.preflight.running import CheckGroup
 from infra.preflight.skew import judge_skew
 from infra.runtime.postgres import session
 from infra.runtime.postgres.errors import Connection
@@ -68,7 +68,7 @@ class DatabaseState:
     answered: WallTime
 
 
-def postgres_section(dsn: str, now: Callable[[], WallTime]) -> Section:
+def postgres_group(dsn: str, now: Callable[[], WallTime]) -> CheckGroup:
     """Return the checks of the database that a DSN names."""
 
     async def read() -> DatabaseState:
@@ -79,7 +79,7 @@ def postgres_section(dsn: str, now: Callable[[], WallTime]) -> Section:
         ):
             return await _state(connection, now)
 
-    return Section(read=read, checks=DATABASE_CHECKS, remedy=START)
+    return CheckGroup(read=read, checks=DATABASE_CHECKS, remedy=START)
 
 
 async def _state(connection: Connection, now: Callable[[], WallTime]) -> DatabaseState:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from infra.embedded.home import MIN_FREE_BYTES
 from infra.preflight.findings import Finding, failed, ok, some, warning
-from infra.preflight.running import Section
+from infra.preflight.running import CheckGroup
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 
@@ -27,7 +27,7 @@ CERTIFICATE = "GATEWAY_TLS_CERTIFICATE"  # holds the key where no other file doe
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileLimits:
+class OpenFileLimits:
     """Numbers of files a process may have open: what it starts with, and as far as it may raise that itself."""
 
     soft: float
@@ -51,12 +51,12 @@ class Machine:
     """Ways to look at the machine; a test gives others."""
 
     free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
-    file_limits: Callable[[], FileLimits] = lambda: _limits()  # noqa: PLW0108 - it stands below
+    file_limits: Callable[[], OpenFileLimits] = lambda: _limits()  # noqa: PLW0108 - it stands below
 
 
-def machine_sections(
+def machine_groups(
     settings: MdsSettings, env: Mapping[str, str], machine: Machine, *, gateways: int
-) -> list[Section]:
+) -> list[CheckGroup]:
     """Return the checks of this machine; a folder is looked at where it is, and never made."""
     folders = {"MDS_HOME": settings.home.expanduser().resolve()}
     if given := env.get("SINKS_ARCHIVE"):
@@ -68,17 +68,17 @@ def machine_sections(
     async def plan() -> GatewayPlan:
         return gateway_plan(env, gateways=gateways)
 
-    async def limits() -> tuple[FileLimits, int]:
+    async def limits() -> tuple[OpenFileLimits, int]:
         return machine.file_limits(), gateway_plan(env, gateways=gateways).files
 
     async def secret_files() -> Mapping[str, str]:
         return {name: _trouble(path) for name, path in _secret_paths(env, settings)}
 
     return [
-        Section(read=disks, checks={"disk": judge_disks}),
-        Section(read=limits, checks={"open-files": lambda found: judge_limits(*found)}),
-        Section(read=secret_files, checks={"secret-files": judge_secret_files}),
-        Section(read=plan, checks={"gateway-keys": judge_keys, "page-token-key": judge_page_token_key}),
+        CheckGroup(read=disks, checks={"disk": judge_disks}),
+        CheckGroup(read=limits, checks={"open-files": lambda found: judge_limits(*found)}),
+        CheckGroup(read=secret_files, checks={"secret-files": judge_secret_files}),
+        CheckGroup(read=plan, checks={"gateway-keys": judge_keys, "page-token-key": judge_page_token_key}),
     ]
 
 
@@ -111,7 +111,7 @@ def judge_disks(free: Mapping[str, int]) -> Finding:
     return ok(f"{_room(free)} free")
 
 
-def judge_limits(limits: FileLimits, needed: int) -> Finding:
+def judge_limits(limits: OpenFileLimits, needed: int) -> Finding:
     """Judge the limit of open files, which the gateway raises by itself as far as it may."""
     if limits.soft < LEAST_FILES:
         return failed(
@@ -170,12 +170,12 @@ def judge_page_token_key(plan: GatewayPlan) -> Finding:
     return ok(f"made under MDS_HOME for {several}; with gateways elsewhere say so with --gateways")
 
 
-def _limits() -> FileLimits:
+def _limits() -> OpenFileLimits:
     soft, hard = (
         float("inf") if limit == resource.RLIM_INFINITY else float(limit)
         for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
     )
-    return FileLimits(soft=soft, hard=hard)
+    return OpenFileLimits(soft=soft, hard=hard)
 
 
 def _existing(folder: Path) -> Path:

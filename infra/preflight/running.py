@@ -17,7 +17,7 @@ FROZEN = "see whether it is frozen or a firewall drops what is sent to it, then 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Section:
+class CheckGroup:
     """Facts and the checks that judge them, by name; the first also says why there are none.
 
     Where `after` names a check, nothing is read unless that one is ok or only warns. `within_s` bounds the reading from
@@ -44,41 +44,41 @@ class _Board:
             self.told[name].set()
 
 
-async def look(sections: Sequence[Section], *, secrets: Sequence[str]) -> list[Checked]:
+async def look(groups: Sequence[CheckGroup], *, secrets: Sequence[str]) -> list[Checked]:
     """Return what every check found, in order; never raises for what a check meets."""
-    board = _Board(told={name: asyncio.Event() for section in sections for name in section.checks})
+    board = _Board(told={name: asyncio.Event() for group in groups for name in group.checks})
     async with asyncio.TaskGroup() as tasks:
-        for section in sections:
-            tasks.create_task(_look(section, board))
+        for group in groups:
+            tasks.create_task(_look(group, board))
     return [Checked(name=name, finding=redacted(board.found[name], secrets)) for name in board.told]
 
 
-async def _look(section: Section, board: _Board) -> None:
-    if section.after:
-        await board.told[section.after].wait()
-        if board.found[section.after].result in ("failed", "unknown"):
-            board.post(dict.fromkeys(section.checks, _not_looked_at(section.after)))
+async def _look(group: CheckGroup, board: _Board) -> None:
+    if group.after:
+        await board.told[group.after].wait()
+        if board.found[group.after].result in ("failed", "unknown"):
+            board.post(dict.fromkeys(group.checks, _not_looked_at(group.after)))
             return
-    facts, trouble = await _read(section)
+    facts, trouble = await _read(group)
     if trouble is not None:
-        first, *others = section.checks
+        first, *others = group.checks
         board.post({first: trouble} | dict.fromkeys(others, _not_looked_at(first)))
         return
-    board.post({name: _judged(judge, facts) for name, judge in section.checks.items()})
+    board.post({name: _judged(judge, facts) for name, judge in group.checks.items()})
 
 
-async def _read(section: Section) -> tuple[Any, Finding | None]:
-    """Return the facts of a section, or why there are none."""
-    reading = asyncio.ensure_future(section.read())
-    done, _ = await asyncio.wait({reading}, timeout=section.within_s)
+async def _read(group: CheckGroup) -> tuple[Any, Finding | None]:
+    """Return the facts of a group, or why there are none."""
+    reading = asyncio.ensure_future(group.read())
+    done, _ = await asyncio.wait({reading}, timeout=group.within_s)
     if not done:
         # not awaited: what does not answer need not heed a cancellation either
         reading.add_done_callback(lambda late: late.cancelled() or late.exception())
         reading.cancel()
-        return None, unknown(f"no answer within {section.within_s:g} s", section.remedy)
+        return None, unknown(f"no answer within {group.within_s:g} s", group.remedy)
     error = reading.exception()
     if error is not None:
-        return None, meaning(error, section.remedy)
+        return None, meaning(error, group.remedy)
     return reading.result(), None
 
 

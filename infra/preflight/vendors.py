@@ -10,7 +10,7 @@ import orjson
 
 from infra.preflight.collection import CONFIGURATION
 from infra.preflight.findings import Finding, failed, ok, some, unknown, warning
-from infra.preflight.running import Section
+from infra.preflight.running import CheckGroup
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ProviderUnavailable
 
@@ -20,7 +20,7 @@ CHOOSE = "correct its key or address, or set providers.<name>.enabled to false"
 Answer = Mapping[str, str]
 
 
-def vendors_section(settings: MdsSettings, env: Mapping[str, str], *, is_asked: bool) -> list[Section]:
+def vendors_group(settings: MdsSettings, env: Mapping[str, str], *, is_asked: bool) -> list[CheckGroup]:
     """Return the check that asks the vendors, none unless that is wanted."""
     if not is_asked:
         return []
@@ -30,7 +30,7 @@ def vendors_section(settings: MdsSettings, env: Mapping[str, str], *, is_asked: 
             return None
         return await _answers(env)
 
-    return [Section(read=read, checks={"vendors": judge_vendors}, after=CONFIGURATION, within_s=WITHIN_S)]
+    return [CheckGroup(read=read, checks={"vendors": judge_vendors}, after=CONFIGURATION, within_s=WITHIN_S)]
 
 
 async def _answers(env: Mapping[str, str]) -> Sequence[Answer]:

@@ -16,11 +16,28 @@ from producers.vendors.answers import MacroRequest
 from producers.vendors.shell.provider import VendorApi
 from schemas.clocks import Day
 from schemas.configuration.model import Configuration
-from schemas.errors import MarketDataError, ProviderRefused, ProviderUnentitled, TransientError
+from schemas.errors import (
+    MarketDataError,
+    NoData,
+    ProviderRefused,
+    ProviderUnentitled,
+    TransientError,
+    UnknownSymbol,
+)
 from schemas.intervals import DAY_US
 from schemas.providers.facts import ProviderFacts
 
 ASK = "ask"
+ANSWERS = "it answers"
+# By the error of a question, the first that fits: the result, and its reason with the vendor's words.
+MEANINGS = (
+    # it took the key, and has an answer to another question
+    ((NoData, UnknownSymbol), "ok", ANSWERS),
+    (ProviderUnentitled, "warning", "it takes the key, and the plan does not include what was asked: {}"),
+    (ProviderRefused, "failed", "{}"),
+    (TransientError, "unknown", "{}"),
+    (MarketDataError, "warning", "it answers otherwise than expected: {}"),
+)
 
 
 async def answer_lines(
@@ -56,19 +73,15 @@ async def answer_lines(
 
 async def _ask(api: VendorApi, facts: ProviderFacts) -> tuple[str, str]:
     """Return the result of one question and its reason in words."""
+    capabilities = facts.capabilities
     try:
-        if facts.capabilities.quotes_per_request and facts.samples:
+        if capabilities.quotes_per_request and facts.samples:
             await api.quotes(facts.samples[:1])
-        elif facts.capabilities.macro and facts.series_samples:
+        elif capabilities.macro and facts.series_samples:
             await api.macro(MacroRequest(series=facts.series_samples[0], since=Day(wall_us() // DAY_US - 1)))
         else:
             return "unknown", "it has nothing that one small request asks for"
-    except ProviderUnentitled as error:
-        return "warning", f"it takes the key, and the plan does not include what was asked: {error}"
-    except ProviderRefused as error:
-        return "failed", str(error)
-    except TransientError as error:
-        return "unknown", str(error)
     except MarketDataError as error:
-        return "warning", f"it answers otherwise than expected: {error}"
-    return "ok", "it answers"
+        result, says = next((result, says) for kind, result, says in MEANINGS if isinstance(error, kind))
+        return result, says.format(error)
+    return "ok", ANSWERS
