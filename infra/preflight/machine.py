@@ -46,12 +46,24 @@ class GatewayPlan:
     files: int
 
 
+def _free_bytes(path: Path) -> int:
+    return shutil.disk_usage(path).free
+
+
+def _limits() -> OpenFileLimits:
+    soft, hard = (
+        float("inf") if limit == resource.RLIM_INFINITY else float(limit)
+        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
+    )
+    return OpenFileLimits(soft=soft, hard=hard)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """Ways to look at the machine; a test gives others."""
 
-    free_bytes: Callable[[Path], int] = lambda path: shutil.disk_usage(path).free
-    file_limits: Callable[[], OpenFileLimits] = lambda: _limits()  # noqa: PLW0108 - it stands below
+    free_bytes: Callable[[Path], int] = _free_bytes
+    file_limits: Callable[[], OpenFileLimits] = _limits
 
 
 def machine_groups(
@@ -168,14 +180,6 @@ def judge_page_token_key(plan: GatewayPlan) -> Finding:
         )
     several = f"the {plan.processes} processes of this machine" if plan.processes > 1 else "the one gateway"
     return ok(f"made under MDS_HOME for {several}; with gateways elsewhere say so with --gateways")
-
-
-def _limits() -> OpenFileLimits:
-    soft, hard = (
-        float("inf") if limit == resource.RLIM_INFINITY else float(limit)
-        for limit in resource.getrlimit(resource.RLIMIT_NOFILE)
-    )
-    return OpenFileLimits(soft=soft, hard=hard)
 
 
 def _existing(folder: Path) -> Path:

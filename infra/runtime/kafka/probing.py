@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from confluent_kafka import (
@@ -40,6 +41,7 @@ CLIENT = "mds-preflight"
 TRANSACTIONAL_ID, GROUP = "processor-preflight", "sinks-preflight"
 VALUE = b"written by `mds preflight` in a transaction that is aborted"
 POLL_S = 0.5
+FIRST_S = 2.0
 ATTEMPT_S = 12.0  # each step of it: a new cluster makes its transaction log first
 REFUSED = frozenset(
     {
@@ -49,6 +51,7 @@ REFUSED = frozenset(
         KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
     }
 )
+NOTHING_ELSE: Mapping[int, str] = MappingProxyType({})
 # It says forty lines a second of a broker that is away; what is asked says so once.
 QUIET: Mapping[str, Any] = {"log_level": 0, "error_cb": lambda _: None}
 
@@ -141,21 +144,31 @@ class Probe:
 
         The group, which no service is in, is taken away again where we may; else the broker does so in ten minutes.
         """
-        reports = list[tuple[KafkaError | None, Message]]()
+        told = list[tuple[KafkaError | None, Message, WallTime]]()
+        rights = {
+            KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: f"use the transactional id {self._prefix}{TRANSACTIONAL_ID}",
+            KafkaError.TOPIC_AUTHORIZATION_FAILED: f"write to {topic}",
+            KafkaError.GROUP_AUTHORIZATION_FAILED: f"keep positions of the group {self._prefix}{GROUP}",
+        }
         producer = self._producer()
-        with _asking("no transaction could be begun", refused="use the transactional id"):
+        with _asking("no transaction could be begun", rights):
             producer.init_transactions(ATTEMPT_S)
             producer.begin_transaction()
         sent = now()
         try:
-            with _asking(f"{topic} took no record", refused=f"write to {topic}"):
-                producer.produce(topic, VALUE, partition=0, on_delivery=lambda *told: reports.append(told))
+            with _asking(f"{topic} took no record", rights):
+                producer.produce(
+                    topic, VALUE, partition=0, on_delivery=lambda *report: told.append((*report, now()))
+                )
+                producer.flush(FIRST_S)
+                # of a record that is refused nothing is reported: the next step of the transaction says so
+                self._give_position(producer, topic)
                 producer.flush(ATTEMPT_S)
-                confirmed = now()
-                error, message = reports[0] if reports else (KafkaError(KafkaError._MSG_TIMED_OUT), None)  # noqa: SLF001
-                if error is not None or message is None:
+                if not told:
+                    raise KafkaException(KafkaError(KafkaError._MSG_TIMED_OUT))  # noqa: SLF001
+                error, message, confirmed = told[0]
+                if error is not None:
                     raise KafkaException(error)
-            self._give_position(producer, topic)
         finally:
             with suppress(KafkaException):
                 producer.abort_transaction(ATTEMPT_S)
@@ -168,7 +181,7 @@ class Probe:
         """Return how many of the last ten offsets of a topic's first partition hold a record that readers see."""
         consumer = Consumer(self._reading())
         try:
-            with _asking(f"{topic} cannot be read", refused=f"read {topic}"):
+            with _asking(f"{topic} cannot be read", {KafkaError.TOPIC_AUTHORIZATION_FAILED: f"read {topic}"}):
                 return self._read(consumer, topic)
         finally:
             consumer.close()
@@ -194,10 +207,9 @@ class Probe:
         group = self._prefix + GROUP
         consumer = Consumer({**self._reading(), "group.id": group})
         try:
-            with _asking("no position of a group was taken", refused=f"keep positions of the group {group}"):
-                producer.send_offsets_to_transaction(
-                    [Place(topic, 0, 0)], consumer.consumer_group_metadata(), ATTEMPT_S
-                )
+            producer.send_offsets_to_transaction(
+                [Place(topic, 0, 0)], consumer.consumer_group_metadata(), ATTEMPT_S
+            )
         finally:
             consumer.close()
 
@@ -227,14 +239,14 @@ class Probe:
 
 
 @contextmanager
-def _asking(otherwise: str, *, refused: str = "ask the cluster") -> Iterator[None]:
-    """Turn the library's errors into ours: a refused right is NotAllowed, saying which."""
+def _asking(otherwise: str, rights: Mapping[int, str] = NOTHING_ELSE) -> Iterator[None]:
+    """Turn the library's errors into ours: a refused right is NotAllowed, in the words of `rights` by its code."""
     try:
         yield
     except KafkaException as error:
         cause = error.args[0]
         if cause.code() in REFUSED:
-            raise NotAllowed(refused, cause.str()) from error
+            raise NotAllowed(rights.get(cause.code(), "ask the cluster about this"), cause.str()) from error
         raise unavailable(otherwise, error) from error
     except TimeoutError as error:
         raise BrokerUnavailable(f"{otherwise} in time; is the broker up?") from error

@@ -76,9 +76,15 @@ class Place:
         """Return the same, in order."""
         return await Preflight(env=self.env, **{"machine": MACHINE, **self.given}).run()
 
-    def set(self, name: str, key: str, value: str) -> None:
-        """Change a setting of a topic."""
-        Topics(self.kafka, "test").change([self.prefix + name], key, value)
+    async def set(self, name: str, key: str, value: str) -> None:
+        """Change a setting of a topic, and wait until the broker shows it."""
+        broker, topic = Topics(self.kafka, "test"), self.prefix + name
+        await asyncio.to_thread(broker.change, [topic], key, value)
+
+        def shown() -> bool:
+            return broker.settings([topic], key)[topic] == value
+
+        await eventually(lambda: asyncio.to_thread(shown), within_s=SHOWN_WITHIN_S)
 
     async def sql(self, statement: str) -> None:
         """Change the database."""
@@ -137,11 +143,7 @@ async def more_partitions(place: Place) -> None:
 
 def setting(name: str, key: str, value: str) -> Callable[[Place], Awaitable[None]]:
     """Return what changes a setting of a topic."""
-
-    async def change(place: Place) -> None:
-        await asyncio.to_thread(place.set, name, key, value)
-
-    return change
+    return lambda place: place.set(name, key, value)
 
 
 def statement(text: str) -> Callable[[Place], Awaitable[None]]:
@@ -338,7 +340,7 @@ def _kept(place: Place) -> dict[str, Any]:
     return {
         "topics": counts,
         "settings": {key: broker.settings(counts, key) for key in ("retention.ms", "cleanup.policy")},
-        "ends": {place: bounds[:2] for place, bounds in broker.bounds(partitions).items()},
+        "ends": {where: bounds[:2] for where, bounds in broker.bounds(partitions).items()},
         "groups": {each.group_id for each in listed.valid if each.group_id.startswith(place.prefix)},
         "files": {
             str(path): (path.stat().st_mtime_ns, path.stat().st_mode) for path in place.folder.rglob("*")
@@ -365,8 +367,8 @@ async def no_group(place: Place) -> bool:
     return place.prefix + GROUP not in {each.group_id for each in listed.valid}
 
 
-def ran(place: Place, *arguments: str) -> tuple[int, str]:
-    """Run the command and return its exit code and all it printed."""
+def ran(place: Place, *arguments: str) -> tuple[int, str, str]:
+    """Run the command and return its exit code, its answer and what else it printed."""
     done = subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=ROOT,
@@ -377,7 +379,7 @@ def ran(place: Place, *arguments: str) -> tuple[int, str]:
         check=False,
     )
     assert "Traceback" not in done.stderr
-    return done.returncode, done.stdout + done.stderr
+    return done.returncode, done.stdout, done.stderr
 
 
 # of the machine the suite runs on
@@ -390,19 +392,19 @@ OF_THE_MACHINE = {"disk", "open-files"}
 def test_the_command_and_the_script_say_the_same(program: tuple[str, ...], place: Place) -> None:
     """As JSON with the exit code in it, or in words; secrets of the environment are in neither."""
     place.env |= {"PRODUCERS_FINNHUB_TOKEN": "c0ffee-and-milk", "MDS_API_KEY": "mds_longer_than_that"}
-    code, printed = ran(place, *program, "--json")
+    code, printed, beside = ran(place, *program, "--json")
     document = orjson.loads(printed)
     results = {each["name"]: each["result"] for each in document["checks"]}
 
     assert {name for name, result in results.items() if result != "ok"} <= OF_THE_MACHINE
     assert code == document["exit_code"]
     place.env["MDS_POSTGRES_DSN"] = f"{place.dsn}_gone"
-    code, printed = ran(place, *program)
+    code, printed, besides = ran(place, *program)
     assert code == 2
     assert "failed   postgres" in printed
     assert printed.splitlines()[-1].startswith("not ready: ")
     for secret in ("c0ffee-and-milk", "mds_longer_than_that", place.env["MDS_POSTGRES_DSN"]):
-        assert secret not in printed
+        assert secret not in printed + beside + besides
 
 
 def test_where_nothing_runs_it_says_what_to_start(mds: Cli) -> None:

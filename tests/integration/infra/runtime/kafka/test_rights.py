@@ -16,7 +16,7 @@ from infra.runtime.kafka.topics import Topics
 from schemas.topics import CONFIGURATION, catalogue, dead
 from tests.conftest import READY_WITHIN_S, free_port, own_prefix
 from tests.support.folders import server_folder
-from tests.support.guarded_broker import GuardedKafka, rule
+from tests.support.guarded_broker import GuardedKafka, lift_rules, rule
 
 PROBED = dead(CONFIGURATION)
 
@@ -39,6 +39,7 @@ def prefix(guarded: str) -> Iterator[str]:
         broker = Topics(guarded, "test")
         broker.create({prefix + PROBED: catalogue().topics[PROBED]}, partitions=1)
         yield prefix
+        lift_rules(guarded)
 
 
 def refusal(ask: Callable[[], object]) -> str:
@@ -64,7 +65,10 @@ def test_a_transactional_id_that_may_not_be_used_is_named(guarded: str, prefix: 
     rule(guarded, ResourceType.TRANSACTIONAL_ID, prefix + TRANSACTIONAL_ID, AclOperation.ALL, allowed=False)
     probe = Probe(guarded, prefix=prefix, within_s=15)
 
-    assert refusal(lambda: probe.attempt(prefix + PROBED, wall_us)) == "use the transactional id"
+    assert (
+        refusal(lambda: probe.attempt(prefix + PROBED, wall_us))
+        == f"use the transactional id {prefix}{TRANSACTIONAL_ID}"
+    )
 
 
 def test_a_group_whose_positions_may_not_be_kept_is_named(guarded: str, prefix: str) -> None:
@@ -72,7 +76,10 @@ def test_a_group_whose_positions_may_not_be_kept_is_named(guarded: str, prefix: 
     rule(guarded, ResourceType.GROUP, prefix + GROUP, AclOperation.ALL, allowed=False)
     probe = Probe(guarded, prefix=prefix, within_s=15)
 
-    assert refusal(lambda: probe.attempt(prefix + PROBED, wall_us)).startswith("keep positions of the group")
+    assert (
+        refusal(lambda: probe.attempt(prefix + PROBED, wall_us))
+        == f"keep positions of the group {prefix}{GROUP}"
+    )
     with LogReader(guarded, "test") as reader:
         assert list(reader.read(prefix + PROBED, 0, 0)) == []
 
