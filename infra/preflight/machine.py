@@ -8,12 +8,15 @@ import shutil
 import stat
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from infra.embedded.home import MIN_FREE_BYTES
 from infra.preflight.findings import Finding, failed, ok, some, warning
 from infra.preflight.running import CheckGroup
+from infra.runtime.providers import known_facts
 from infra.runtime.settings import MdsSettings
+from infra.runtime.threads import in_daemon_thread
 from schemas.errors import ConfigurationError
 
 GB = 1_000_000_000
@@ -69,13 +72,20 @@ class Machine:
 def machine_groups(
     settings: MdsSettings, env: Mapping[str, str], machine: Machine, *, gateways: int
 ) -> list[CheckGroup]:
-    """Return the checks of this machine; a folder is looked at where it is, and never made."""
-    folders = {"MDS_HOME": settings.home.expanduser().resolve()}
-    if given := env.get("SINKS_ARCHIVE"):
-        folders["SINKS_ARCHIVE"] = Path(given).resolve()
+    """Return the checks of this machine; a folder is looked at where it is, and never made.
 
-    async def disks() -> Mapping[str, int]:
-        return {name: machine.free_bytes(_existing(folder)) for name, folder in folders.items()}
+    Files are looked at in threads: a mount whose server is gone answers nobody.
+    """
+
+    def free() -> Mapping[str, int]:
+        archive = env.get("SINKS_ARCHIVE")
+        folders = {"MDS_HOME": settings.home.expanduser()} | (
+            {"SINKS_ARCHIVE": Path(archive)} if archive else {}
+        )
+        return {name: machine.free_bytes(_existing(folder.resolve())) for name, folder in folders.items()}
+
+    def troubles() -> Mapping[str, str]:
+        return {name: _trouble(path) for name, path in _secret_paths(env, settings)}
 
     async def plan() -> GatewayPlan:
         return gateway_plan(env, gateways=gateways)
@@ -83,13 +93,13 @@ def machine_groups(
     async def limits() -> tuple[OpenFileLimits, int]:
         return machine.file_limits(), gateway_plan(env, gateways=gateways).files
 
-    async def secret_files() -> Mapping[str, str]:
-        return {name: _trouble(path) for name, path in _secret_paths(env, settings)}
-
     return [
-        CheckGroup(read=disks, checks={"disk": judge_disks}),
+        CheckGroup(read=partial(in_daemon_thread, free, name="preflight-disk"), checks={"disk": judge_disks}),
         CheckGroup(read=limits, checks={"open-files": lambda found: judge_limits(*found)}),
-        CheckGroup(read=secret_files, checks={"secret-files": judge_secret_files}),
+        CheckGroup(
+            read=partial(in_daemon_thread, troubles, name="preflight-files"),
+            checks={"secret-files": judge_secret_files},
+        ),
         CheckGroup(read=plan, checks={"gateway-keys": judge_keys, "page-token-key": judge_page_token_key}),
     ]
 
@@ -192,7 +202,7 @@ def _room(free: Mapping[str, int]) -> str:
 
 def _secret_paths(env: Mapping[str, str], settings: MdsSettings) -> Iterator[tuple[str, Path]]:
     names = [*SECRET_FILES, *([] if env.get("GATEWAY_TLS_KEY") else [CERTIFICATE])]
-    names += sorted(name for name in env if name.startswith("PRODUCERS_") and name.endswith("_FILE"))
+    names += [f"{name}_FILE" for facts in known_facts().values() for name in facts.credentials]
     for name in names:
         if given := env.get(name):
             yield name, Path(given)
