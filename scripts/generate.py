@@ -15,6 +15,13 @@ from types import MappingProxyType
 from gateway.features import ENDPOINTS
 from gateway.http.reference import rest_page
 from gateway.websocket.reference import errors_page, websocket_page
+from infra.monitoring.grafana.backfill import BACKFILL
+from infra.monitoring.grafana.ingestion import INGESTION
+from infra.monitoring.grafana.kafka_sink import KAFKA_SINK
+from infra.monitoring.grafana.market import MARKET
+from infra.monitoring.grafana.overview import OVERVIEW
+from infra.monitoring.grafana.providers import PROVIDERS
+from infra.monitoring.grafana.websocket import WEBSOCKET
 from infra.runtime import metrics_reference
 from schemas.configuration.reference import configuration_page, json_schema_text
 from schemas.deriving import raw_schema, record_schema
@@ -25,6 +32,7 @@ from scripts.event_readers import readers_source
 from scripts.reference_pages import archive_rules, records_page, topics_page
 
 ROOT = Path(__file__).parent.parent
+BOARDS = (OVERVIEW, PROVIDERS, INGESTION, BACKFILL, WEBSOCKET, KAFKA_SINK, MARKET)
 FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "config/mds.schema.json": json_schema_text,
@@ -37,6 +45,7 @@ FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "docs/reference/topics.md": topics_page,
         "docs/reference/websocket.md": websocket_page,
         "infra/monitoring/alerts-archive.yaml": archive_rules,
+        **{f"infra/monitoring/dashboards/{board.uid}.json": board.text for board in BOARDS},
         "schemas/wire/generated_readers.py": lambda: readers_source(STREAMS),
     }
 )

@@ -186,18 +186,19 @@ def archive_rules() -> str:
     half_s, days = RAW_RETENTION_S // 2, RAW_RETENTION_S // DAY_S
     rules = [
         _rule(
-            "ArchiveBehind",
+            "MdsArchiveBehind",
             f"max by (topic, partition) (mds_archive_age_seconds) > {half_s}",
-            summary=f"{PLACE} is archived only up to {{{{ $value | humanizeDuration }}}} ago",
-            description=f"The broker deletes raw records after {days} days; what is not archived by then is lost. "
-            "`/readyz` of the archive's ops port says what stops it.",
+            summary="The archive is behind by half of the broker's retention.",
+            description=f"{PLACE} is archived only up to {{{{ $value | humanizeDuration }}}} ago. The broker deletes raw records after "
+            f"{days} days; what is not archived by then is lost. `/readyz` of the archive's ops port says what stops it.",
         ),
         _rule(
-            "ArchiveGone",
+            "MdsArchiveGone",
             f"max by (topic, partition) (max_over_time(mds_archive_next_offset[{days}d])) "
             "unless max by (topic, partition) (mds_archive_next_offset)",
-            summary=f"{PLACE} was archived, and nobody does it now",
-            description=f"Nobody tells how far behind it is. Start `mds archive run`: the broker keeps raw records for {days} days.",
+            summary="A partition was archived, and nobody does it now.",
+            description=f"{PLACE} is archived up to offset {{{{ $value }}}}, and nobody tells how far behind that is. "
+            f"Start `mds archive run`: the broker keeps raw records for {days} days.",
         ),
     ]
     document = {"groups": [{"name": "mds-archive", "rules": rules}]}
@@ -210,5 +211,5 @@ def _rule(name: str, expression: str, **annotations: str) -> dict[str, Any]:
         "expr": expression,
         "for": "1h",  # a restart is no alarm
         "labels": {"severity": "warning"},
-        "annotations": {**annotations, "runbook": "docs/concepts/archive.md"},
+        "annotations": {**annotations, "runbook_url": f"docs/runbooks/{name}.md"},
     }

@@ -71,7 +71,7 @@ BACKFILL_JOBS_ENQUEUED = Counter(
 )
 BACKFILL_JOBS_COMPLETED = Counter(
     "backfill_jobs_completed",
-    "Backfill jobs that came to an end, as `done`, `empty`, `unrecoverable` or `dead`.",
+    "Backfill jobs that came to an end, as `done`, `empty`, `unrecoverable` or `dead`; each begins at 0.",
     ["tier", "status"], registry=REGISTRY,
 )  # fmt: skip
 BACKFILL_GAPS_DEFERRED = Counter(
@@ -82,6 +82,10 @@ BACKFILL_GAPS_DEFERRED = Counter(
 BACKFILL_QUEUE_DEPTH = Gauge(
     "backfill_queue_depth", registry=REGISTRY,
     documentation="Jobs that wait or are under way, of each tier counted up to the largest cap. The same from every sink.",
+)  # fmt: skip
+BACKFILL_QUEUE_LIMIT = Gauge(
+    "mds_backfill_queue_limit", registry=REGISTRY,
+    documentation="Most jobs the queue takes, the caps of all tiers together. The same from every sink.",
 )  # fmt: skip
 BACKFILL_OLDEST_AGE_SECONDS = Gauge(
     "backfill_oldest_age_seconds", registry=REGISTRY,
@@ -166,17 +170,13 @@ RAW_EVENTS = Counter(
     "mds_raw_events_total", "Events in delivered raw blocks.", ["provider", "topic"], registry=REGISTRY
 )
 CADENCE_ERROR_SECONDS = Histogram(
-    "mds_cadence_error_seconds",
-    "How much later than due polls began, wall time.",
-    ["capability", "tier"],
-    buckets=CADENCE_SECONDS_BUCKETS,
-    registry=REGISTRY,
-)
+    "mds_cadence_error_seconds", "How much later than due polls began, wall time.", ["capability", "tier"],
+    buckets=CADENCE_SECONDS_BUCKETS, registry=REGISTRY,
+)  # fmt: skip
 CADENCE_WINDOWS_DROPPED = Counter(
-    "mds_cadence_windows_dropped_total",
-    "Windows of cadence given up because the broker was away for long.",
+    "mds_cadence_windows_dropped_total", "Windows of cadence given up because the broker was away for long.",
     registry=REGISTRY,
-)
+)  # fmt: skip
 BLOCKS_PROCESSED = Counter(
     "mds_blocks_processed_total", "Raw blocks processed.", ["topic"], registry=REGISTRY
 )

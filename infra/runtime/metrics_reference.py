@@ -28,6 +28,7 @@ GAUGES_COMPUTED: Mapping[str, str] = {
     "mds_endpoint_circuit_state": "when scraped; gone with the provider",
     "backfill_oldest_age_seconds": "when scraped, from the job seen last; asked for every 15 s by the sink",
     "backfill_queue_depth": "every 15 s by the sink; the last value stays while the database is away",
+    "mds_backfill_queue_limit": "every 15 s by the sink, by the configuration in force; the last value stays while the database is away",
     "dlq_depth": "when scraped, from what was counted last: every 30 s by the sink, once all letters are read, `backfills` every 15 s; "
     "NaN when nobody could count for two minutes",
     "ingestion_lag_seconds": "when scraped; gone with the partitions",

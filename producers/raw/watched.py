@@ -33,11 +33,17 @@ class WatchedStreams:
         self._newest: dict[Name, MarketTime] = {}
         self._changed: set[StreamId] = set()
         self._failed: dict[Name, str] = {}
+        self._kept: frozenset[StreamId] | None = None  # None: whatever is noted
 
     def note(self, streams: Iterable[StreamId], until: int) -> None:
-        """Note that these were watched until then, or told as missed, and all of it is confirmed; it never moves back."""
+        """Note that these were watched until then, or told as missed, and all of it is confirmed; it never moves back.
+
+        One that was forgotten stays so: a record of it alone would stand for all that others know of its group.
+        """
         moment = MarketTime(until)
         for stream in streams:
+            if self._kept is not None and stream not in self._kept and stream not in self._until:
+                continue
             self._failed.pop(_name(stream), None)
             if self._reaches(stream, moment):
                 self._changed.add(stream)
@@ -89,11 +95,10 @@ class WatchedStreams:
         return since
 
     def keep(self, streams: Collection[StreamId]) -> None:
-        """Forget all others: whoever collects them now notes them."""
-        self._until = {stream: until for stream, until in self._until.items() if stream in streams}
-        self._changed &= self._until.keys()
+        """Forget all others once what changed of them is told: whoever collects them now notes them."""
+        self._kept = frozenset(streams)
         # Whoever provides it: one that is asked no more may have watched the longest.
-        names = {_name(stream) for stream in streams}
+        names = {_name(stream) for stream in self._kept}
         self._newest = {name: until for name, until in self._newest.items() if name in names}
         self._failed = {name: cause for name, cause in self._failed.items() if name in names}
 
@@ -109,6 +114,8 @@ class WatchedStreams:
         for (channel, provider, partition), until_of in members.items():
             first = dict(islice(until_of.items(), MAX_SYMBOLS))
             yield partition, Watched(channel=channel, provider=provider, until=first)
+        if self._kept is not None:
+            self._until = {stream: until for stream, until in self._until.items() if stream in self._kept}
 
     def _reaches(self, stream: StreamId, until: MarketTime) -> bool:
         """Take `until` where it is later than what is known of the stream; whether it is."""

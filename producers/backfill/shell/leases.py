@@ -11,6 +11,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import product
 from typing import Literal
 
 from infra.runtime.clock import monotonic_s
@@ -20,10 +21,11 @@ from infra.runtime.postgres import backfill_work as work
 from infra.runtime.postgres.errors import Connection, Pool
 from infra.runtime.postgres.pool import connection
 from producers.backfill.endings import Ending
-from schemas.backfill import BackfillJob, BackfillOrder
+from schemas.backfill import ENDED, BackfillJob, BackfillOrder
 from schemas.calendar.expected_bars import expected_span, is_judged
 from schemas.calendar.sessions import calendar_of
 from schemas.errors import StoreUnavailable
+from schemas.universe import TIERS
 
 LEASE_S = 60.0
 RENEW_EVERY_S = 20.0
@@ -35,6 +37,12 @@ BESIDE = 200  # further jobs of the series of those claimed
 log = logging.getLogger(__name__)
 
 
+def show_endings() -> None:
+    """Show that no job has ended yet, of any tier in any way: a series that begins with its first end never rises."""
+    for tier, state in product(TIERS, ENDED):
+        BACKFILL_JOBS_COMPLETED.labels(tier, state)
+
+
 class Leases:
     """The jobs held by one worker; used from one event loop."""
 
@@ -42,6 +50,7 @@ class Leases:
         """Hold as `owner`, a name nobody else has; symbols are spread over `partitions`."""
         self._pool, self._owner, self._partitions = pool, owner, partitions
         self._held: dict[str, tuple[BackfillJob, float]] = {}  # until when, s
+        show_endings()
 
     def holds(self, job: BackfillJob) -> bool:
         """Whether a job is still ours for some seconds."""

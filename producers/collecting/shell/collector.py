@@ -151,6 +151,7 @@ class Collection:
             if self.configuration is not None:
                 await self._exchange(self.configuration)
         await self._running().settled()
+        await self._around.watched.hand_over()
 
     def sweep(self, partitions: frozenset[int]) -> None:
         """Poll by our own schedule the symbols of these partitions alone; of the others jobs say when."""
@@ -189,6 +190,7 @@ class Collection:
         log_disabled({name: why for name, why in lacking.items() if self.lacking.get(name) != why})
         self.lacking = lacking
         # From here on nothing can be refused, and nothing waits but for the broker.
+        self._around.raw.watched.keep(streams)
         self._route(plan, configuration, calendars, vendors)
         raw, now = self._around.raw, self._market.now_us()
         await tell_missed(plan, new, cursors, raw=raw, router=self.router, calendars=calendars, now=now)
@@ -220,7 +222,6 @@ class Collection:
     async def _collect(self, assignment: Assignment) -> None:
         """Exchange polls and sockets; returns when those that are no more are closed."""
         plan = assignment.plan
-        self._around.raw.watched.keep(plan.streams)
         self.polls.exchange(assignment)
         self._around.cadence.plan(cadences_of(plan))
         self._duty.keep({stream for task in plan.polls() for stream in task.poll_keys})

@@ -67,6 +67,12 @@ class Healing:
         """Whether no tier had room when it was last looked."""
         return self._rules is not None and all(self._room(tier) <= 0 for tier in TIERS)
 
+    @property
+    def most_jobs(self) -> int:
+        """The most jobs of all tiers together that may be under way or wait."""
+        caps = (self._rules or Backfill()).queued_jobs
+        return sum(caps.of(tier) for tier in TIERS)
+
     def by_default(self) -> None:
         """Go by the defaults where there is no configuration: what is collected is the simulator's own offer."""
         self._rules, self._listed = Backfill(), {}

@@ -123,11 +123,12 @@ class Sweep:
         return added
 
     async def show(self) -> None:
-        """Show how deep the queue is; raises StoreUnavailable."""
+        """Show how deep the queue is, and how deep it may be; raises StoreUnavailable."""
         async with self._borrowed() as borrowed:
             depths = await self._healing.look(borrowed)
             dead = await borrowed.fetchval(DEAD)
         metrics.BACKFILL_QUEUE_DEPTH.set(sum(each.depth for each in depths.values()))
+        metrics.BACKFILL_QUEUE_LIMIT.set(self._healing.most_jobs)
         metrics.compute_at_scrape(metrics.BACKFILL_OLDEST_AGE_SECONDS, partial(_age_s, depths["T0"].oldest))
         show_depth("backfills", dead)
 

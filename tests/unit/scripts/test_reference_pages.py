@@ -20,7 +20,7 @@ def alert_rules() -> dict[str, dict[str, Any]]:
 
 def test_the_archive_is_warned_of_at_half_the_retention_of_what_goes_first() -> None:
     """In seconds, as the metric is."""
-    (limit,) = re.findall(r"> (\d+)$", alert_rules()["ArchiveBehind"]["expr"])
+    (limit,) = re.findall(r"> (\d+)$", alert_rules()["MdsArchiveBehind"]["expr"])
 
     assert int(limit) * 2 == min(stream.raw_retention_days for stream in STREAMS) * 24 * 3_600
     assert int(limit) * 2 == 14 * 24 * 3_600
@@ -36,5 +36,5 @@ def test_every_metric_of_a_rule_is_declared() -> None:
 
 def test_an_archive_that_died_is_warned_of_though_its_age_is_not_told() -> None:
     """Its series go with it: what was there and is not there now is an alarm of its own."""
-    assert " unless " in alert_rules()["ArchiveGone"]["expr"]
-    assert all(rule["for"] == "1h" and rule["annotations"]["runbook"] for rule in alert_rules().values())
+    assert " unless " in alert_rules()["MdsArchiveGone"]["expr"]
+    assert all(rule["for"] == "1h" and rule["annotations"]["runbook_url"] for rule in alert_rules().values())

@@ -82,16 +82,35 @@ def test_a_group_is_noted_whole_and_only_when_something_in_it_changed() -> None:
     assert watched_key(0, Watched(channel="bars.1m", provider="yahoo", until={})) == b"bars.1m:yahoo:0"
 
 
-def test_what_is_collected_no_more_is_forgotten_and_a_record_is_bounded() -> None:
-    """Whoever owns a stream notes it."""
+def test_a_record_is_bounded() -> None:
+    """Those beyond fall back on what is stored of them."""
     watched = WatchedStreams()
     watched.note([QUOTES._replace(symbol=f"S{n}") for n in range(MAX_SYMBOLS + 5)], 500)
     ((_, record),) = watched.changed(1)
-    watched.note([QUOTES, BARS], 500)
-    watched.keep({BARS})
 
     assert len(record.until) == MAX_SYMBOLS
-    assert [(noted.channel, list(noted.until)) for _, noted in watched.changed(1)] == [("bars.1m", ["SPY"])]
+
+
+def test_what_is_given_up_is_told_whole_once_more_and_then_forgotten() -> None:
+    """With what was in flight; later than that whoever owns it tells, and nothing of ours stands for it."""
+    watched, ibm = WatchedStreams(), QUOTES._replace(symbol="IBM")
+    watched.note([QUOTES, ibm, BARS], 500)
+    list(watched.changed(1))
+    watched.note([QUOTES], 600)
+    watched.keep({BARS})
+    watched.note([ibm], 650)
+
+    told = [(noted.channel, dict(noted.until)) for _, noted in watched.changed(1)]
+    known = watched.own(QUOTES), watched.own(ibm), watched.own(BARS)
+    watched.note([ibm], 900)
+
+    assert told == [("quotes", {"SPY": 600, "IBM": 650})]
+    assert known == (None, None, 500)
+    assert list(watched.changed(1)) == []
+    watched.keep({QUOTES, ibm, BARS})
+    watched.take_up(Watched(channel="quotes", provider="yahoo", until={"SPY": 600, "IBM": 650}))
+    watched.note([QUOTES], 900)
+    assert [dict(noted.until) for _, noted in watched.changed(1)] == [{"SPY": 900, "IBM": 650}]
 
 
 def test_who_failed_is_known_until_somebody_watches() -> None:

@@ -41,6 +41,23 @@ async def test_a_successor_knows_until_when_streams_were_watched(
     assert second.watched.since([SPY, IBM], {}) == {SPY: 500, IBM: 500}
 
 
+async def test_who_takes_over_knows_all_until_the_hand_over(kafka_bootstrap: str, topic_prefix: str) -> None:
+    """Also what was noted a moment before, in flight when it was given up; the first note would have been seconds later."""
+    await asyncio.to_thread(ensure_topics, kafka_bootstrap, prefix=topic_prefix)
+    with closing(Publisher(kafka_bootstrap, "test", linger_ms=0)) as publisher:
+        first, second = (RawTopics(publisher, DEFAULT_PARTITIONS, prefix=topic_prefix) for _ in range(2))
+        leaving = WatchedTopic(first, kafka_bootstrap, prefix=topic_prefix)
+        first.watched.note([SPY, IBM], 500)
+        first.watched.keep([IBM])
+        first.watched.note([SPY], 800)
+        await leaving.hand_over()
+        successor = WatchedTopic(second, kafka_bootstrap, prefix=topic_prefix)
+        await successor.take_over(frozenset(range(DEFAULT_PARTITIONS)))
+
+    assert second.watched.since([SPY, IBM], {}) == {SPY: 800, IBM: 500}
+    assert (first.watched.own(SPY), first.watched.own(IBM)) == (None, 500)
+
+
 async def test_a_reading_that_was_given_up_is_done_by_the_next(
     kafka_bootstrap: str, topic_prefix: str
 ) -> None:

@@ -201,7 +201,7 @@ async def test_an_unknown_clock_asks_for_no_session_and_an_outage_is_waited_out(
 
 
 async def test_the_age_of_the_oldest_job_grows_while_nobody_looks(database: str) -> None:
-    """Computed at each scrape, from the moment it was added; depth and the dead are counted."""
+    """Computed at each scrape, from the moment it was added; depth and the dead are counted, and the room is told."""
 
     def sampled(name: str, **labels: str) -> float:
         return metrics.REGISTRY.get_sample_value(name, labels) or 0.0
@@ -212,6 +212,7 @@ async def test_the_age_of_the_oldest_job_grows_while_nobody_looks(database: str)
     ):
         await sweep.show()
         assert (sampled("backfill_oldest_age_seconds"), sampled("backfill_queue_depth")) == (0.0, 0.0)
+        assert sampled("mds_backfill_queue_limit") == 350_000.0
         stretches = [told(n, n + 1, number=n) for n in (1, 5, 9)]
         await writer.write(a_batch(writer, a_minute(0), *stretches))
         await query(database, "UPDATE backfill_jobs SET enqueued_time = now() - interval '90 s'")

@@ -32,6 +32,7 @@ from tests.support.producer_fakes import (
 SOUND = AnswerEvidence(latency_s=0.1, asked=(), newest={}, tolerance_us=1, prices={})
 FAR_US = 2**60  # the next poll is never due
 MARKET = Market(clock=FixedClock(1_000))
+EVERYTHING = frozenset(range(4))
 WITHIN_S = 5.0
 
 
@@ -194,11 +195,11 @@ async def test_resuming_polls_the_present_slot_again() -> None:
     async with collecting() as (collectors, _):
         collectors.poll({"yahoo": {"SPY": poll}})
         await eventually(lambda: poll.ended == 1, within_s=WITHIN_S)
-        collectors.resume()
+        collectors.resume(EVERYTHING)
         await asyncio.sleep(0)
         assert poll.begun == 1  # the slot was polled: there is nothing open of it
         MARKET.clock.now += poll.every_us  # type: ignore[attr-defined]
-        collectors.resume()
+        collectors.resume(EVERYTHING)
         await eventually(lambda: poll.ended == 2, within_s=WITHIN_S)
 
 
