@@ -214,9 +214,10 @@ class Probe:
             consumer.close()
 
     def _take_group_away(self) -> None:
+        admin = self._admin()  # held: what it was asked ends with it
         with suppress(KafkaException, TimeoutError):
             group = self._prefix + GROUP
-            answers = self._admin().delete_consumer_groups([group], request_timeout=self._within_s)
+            answers = admin.delete_consumer_groups([group], request_timeout=self._within_s)
             answers[group].result(self._within_s)
 
     def _admin(self) -> AdminClient:

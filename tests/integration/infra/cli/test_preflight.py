@@ -365,9 +365,9 @@ async def test_nothing_is_changed_by_looking(place: Place) -> None:
 
 async def no_group(place: Place) -> bool:
     """Whether the group that was tried is gone."""
-    listed = await asyncio.to_thread(
-        AdminClient({"bootstrap.servers": place.kafka}).list_consumer_groups().result, 15
-    )
+    admin = AdminClient({"bootstrap.servers": place.kafka})
+    listed = await asyncio.to_thread(admin.list_consumer_groups().result, 15)
+    assert not listed.errors
     return place.prefix + GROUP not in {each.group_id for each in listed.valid}
 
 

@@ -24,7 +24,9 @@ SECOND_US = 1_000_000
 
 def groups(bootstrap: str) -> set[str]:
     """Return the groups that the broker lists."""
-    listed = AdminClient({"bootstrap.servers": bootstrap}).list_consumer_groups().result(15)
+    admin = AdminClient({"bootstrap.servers": bootstrap})  # held: what it was asked ends with it
+    listed = admin.list_consumer_groups().result(15)
+    assert not listed.errors
     return {each.group_id for each in listed.valid}
 
 
