@@ -7,7 +7,7 @@ import asyncio
 import aiohttp
 import orjson
 
-from infra.runtime.clock import wall_us
+from infra.runtime.clock import SimulatorMarketClock, wall_us
 from producers.budget.shell.memory import Budgets
 from producers.catalogue.shell.opening import Opener
 from producers.http.shell.addresses import AddressPolicy
@@ -62,8 +62,8 @@ async def answer_lines(
     )
     places, lacking = opener.places(given)
     vendors = opener.open(places)
-    names = sorted(vendors.apis)
-    asked = await asyncio.gather(*(_ask(vendors.apis[name], vendors.facts[name]) for name in names))
+    names, today = sorted(vendors.apis), await _today(session, simulator_url)
+    asked = await asyncio.gather(*(_ask(vendors.apis[name], vendors.facts[name], today) for name in names))
     told = dict(zip(names, asked, strict=True)) | {name: ("warning", why) for name, why in lacking.items()}
     return [
         orjson.dumps({"provider": name, "result": result, "says": says}).decode()
@@ -71,14 +71,23 @@ async def answer_lines(
     ]
 
 
-async def _ask(api: VendorApi, facts: ProviderFacts) -> tuple[str, str]:
+async def _today(session: aiohttp.ClientSession, simulator_url: str | None) -> Day:
+    """Return the day it is where is asked, UTC: a source refuses days that it has not begun yet."""
+    if simulator_url is None:
+        return Day(wall_us() // DAY_US)
+    clock = SimulatorMarketClock(simulator_url)
+    await clock.refresh(session)
+    return Day(clock.now_us() // DAY_US)
+
+
+async def _ask(api: VendorApi, facts: ProviderFacts, today: Day) -> tuple[str, str]:
     """Return the result of one question and its reason in words."""
     capabilities = facts.capabilities
     try:
         if capabilities.quotes_per_request and facts.samples:
             await api.quotes(facts.samples[:1])
         elif capabilities.macro and facts.series_samples:
-            await api.macro(MacroRequest(series=facts.series_samples[0], since=Day(wall_us() // DAY_US - 1)))
+            await api.macro(MacroRequest(series=facts.series_samples[0], since=Day(today - 1)))
         else:
             return "unknown", "it has nothing that one small request asks for"
     except MarketDataError as error:
