@@ -1,4 +1,7 @@
-"""`python -m producers`: vendors → raw topics, until SIGTERM or Ctrl-C; `... symbols NAME` prints what a vendor lists."""
+"""`python -m producers`: vendors → raw topics, until SIGTERM or Ctrl-C.
+
+`... symbols NAME` prints what a vendor lists; `... ask` asks every enabled one once and prints whether it answers.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from infra.runtime.map_folder import load_symbology
 from infra.runtime.settings import MdsSettings
 from infra.runtime.standstill import Standstill
 from producers.budget.shell.memory import open_budgets
+from producers.catalogue.shell.asking import ASK, answer_lines
 from producers.catalogue.shell.symbol_lists import SYMBOLS, provider_asked, symbol_lines
 from producers.http.shell.addresses import AddressPolicy
 from producers.http.shell.client import vendor_session
@@ -33,8 +37,7 @@ async def main() -> None:
     check_implemented()
     settings, shared = ProducersSettings.from_env(), MdsSettings.from_env()
     symbology = load_symbology(shared.map_files)
-    simulator_url = shared.simulator_base_url if shared.market_clock == "simulator" else None
-    policy = AddressPolicy(simulator_url=simulator_url, allow_insecure=settings.allow_insecure_vendors)
+    simulator_url, policy = _addresses(shared, settings)
     async with (
         lifecycle.running(
             "producers", settings.ops_port, log_level=shared.log_level, expecting=[COLLECTION]
@@ -81,8 +84,7 @@ async def symbols(arguments: list[str]) -> None:
     """Print the vendor's list of symbols as JSON lines; raise ConfigurationError naming what to change."""
     name, shared, settings = provider_asked(arguments), MdsSettings.from_env(), ProducersSettings.from_env()
     on_simulator = shared.market_clock == "simulator"
-    simulator_url = shared.simulator_base_url if on_simulator else None
-    policy = AddressPolicy(simulator_url=simulator_url, allow_insecure=settings.allow_insecure_vendors)
+    simulator_url, policy = _addresses(shared, settings)
     lifecycle.configure_logging("producers", shared.log_level)
     async with vendor_session(policy) as session:
         for line in await symbol_lines(
@@ -96,5 +98,32 @@ async def symbols(arguments: list[str]) -> None:
             print(line)
 
 
+async def ask() -> None:
+    """Print of every enabled provider of the configuration whether it answers, as JSON lines; raise ConfigurationError."""
+    shared, settings = MdsSettings.from_env(), ProducersSettings.from_env()
+    simulator_url, policy = _addresses(shared, settings)
+    lifecycle.configure_logging("producers", shared.log_level)
+    given = reading.load(shared.config)
+    async with vendor_session(policy) as session:
+        for line in await answer_lines(
+            session, settings=settings, policy=policy, given=given, simulator_url=simulator_url
+        ):
+            print(line)
+
+
+def _addresses(shared: MdsSettings, settings: ProducersSettings) -> tuple[str | None, AddressPolicy]:
+    """Return the simulator's address, None where live vendors are the market, and which addresses may be asked."""
+    url = shared.simulator_base_url if shared.market_clock == "simulator" else None
+    return url, AddressPolicy(simulator_url=url, allow_insecure=settings.allow_insecure_vendors)
+
+
+def command(arguments: list[str]) -> None:
+    """Run what the command line names."""
+    if arguments == [ASK]:
+        lifecycle.run(ask())
+    else:
+        lifecycle.run(symbols(arguments[1:]) if arguments[:1] == [SYMBOLS] else main())
+
+
 if __name__ == "__main__":
-    lifecycle.run(symbols(sys.argv[2:]) if sys.argv[1:2] == [SYMBOLS] else main())
+    command(sys.argv[1:])

@@ -29,6 +29,7 @@ from infra.cli.demo import demo_app
 from infra.cli.jobs import jobs_app
 from infra.cli.macro import macro_app
 from infra.cli.output import as_json, as_json_line, fail, say, table
+from infra.cli.preflight import preflight_command
 from infra.cli.rebuild import rebuild
 from infra.cli.replay import replay_command
 from infra.cli.run import run_system
@@ -74,6 +75,7 @@ app.add_typer(backfill_app, name="backfill")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(archive_app, name="archive")
 app.command("slo")(slo_command)
+app.command("preflight")(preflight_command)
 app.add_typer(demo_app, name="demo")
 app.command("replay")(replay_command)
 

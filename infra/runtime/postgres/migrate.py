@@ -119,16 +119,20 @@ async def refuse_unmigrated(dsn: str) -> None:
     """Raise ConfigurationError where a migration was not applied to a database, StoreUnavailable where it does not answer."""
     connection = await _connect(dsn, PATIENCE)
     try:
-        has_ledger = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
-        files = migrations(DIRECTORY)
-        pending = await _pending(connection, files) if has_ledger else files
-        if pending:
+        if missing := await pending(connection):
             raise ConfigurationError(
-                f"migration {pending[0].name} was not applied to the database",
+                f"migration {missing[0].name} was not applied to the database",
                 remedy="run `mds migrate`, then this again",
             )
     finally:
         await _close(connection)
+
+
+async def pending(connection: Connection) -> Sequence[Migration]:
+    """Return the migrations that were not applied, in order, changing nothing; raises ConfigurationError as `migrate`."""
+    files = migrations(DIRECTORY)
+    has_ledger = await connection.fetchval("SELECT to_regclass('schema_migrations') IS NOT NULL")
+    return await _pending(connection, files) if has_ledger else files
 
 
 async def _connect(dsn: str, patience: Patience) -> Connection:
