@@ -19,6 +19,7 @@ POINTS_OF_ENTRY = frozenset(
         "infra.cli.tail",
         "producers.catalogue.shell.installed",
         "producers.catalogue.shell.symbol_lists",
+        "scripts.pre_deploy",
         "stream_processors.settings",
     }
 )
