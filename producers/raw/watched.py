@@ -34,6 +34,7 @@ class WatchedStreams:
         self._changed: set[StreamId] = set()
         self._failed: dict[Name, str] = {}
         self._kept: frozenset[StreamId] | None = None  # None: whatever is noted
+        self._leaving: set[StreamId] = set()
 
     def note(self, streams: Iterable[StreamId], until: int) -> None:
         """Note that these were watched until then, or told as missed, and all of it is confirmed; it never moves back.
@@ -97,6 +98,7 @@ class WatchedStreams:
     def keep(self, streams: Collection[StreamId]) -> None:
         """Forget all others once what changed of them is told: whoever collects them now notes them."""
         self._kept = frozenset(streams)
+        self._leaving = self._until.keys() - self._kept
         # Whoever provides it: one that is asked no more may have watched the longest.
         names = {_name(stream) for stream in self._kept}
         self._newest = {name: until for name, until in self._newest.items() if name in names}
@@ -114,8 +116,10 @@ class WatchedStreams:
         for (channel, provider, partition), until_of in members.items():
             first = dict(islice(until_of.items(), MAX_SYMBOLS))
             yield partition, Watched(channel=channel, provider=provider, until=first)
-        if self._kept is not None:
-            self._until = {stream: until for stream, until in self._until.items() if stream in self._kept}
+        # Not what was taken up since: it is kept in a moment.
+        for stream in self._leaving:
+            del self._until[stream]
+        self._leaving.clear()
 
     def _reaches(self, stream: StreamId, until: MarketTime) -> bool:
         """Take `until` where it is later than what is known of the stream; whether it is."""

@@ -161,13 +161,14 @@ async def watched(kafka: str, prefix: str) -> dict[tuple[str, str], int]:
 
     def read() -> dict[tuple[str, str], int]:
         with LogReader(kafka, "test-reader") as consumer:
-            return {
-                (noted.channel, symbol): until
-                for partition in range(DEFAULT_PARTITIONS)
-                for message in read_until_now(consumer, prefix + WATCHED, partition)
-                for noted in [decode(WATCHED, message.value(), Watched)]
-                for symbol, until in noted.until.items()
-            }
+            newest: dict[tuple[str, str], int] = {}
+            for partition in range(DEFAULT_PARTITIONS):
+                for message in read_until_now(consumer, prefix + WATCHED, partition):
+                    noted = decode(WATCHED, message.value(), Watched)
+                    for symbol, until in noted.until.items():
+                        name = noted.channel, symbol
+                        newest[name] = max(until, newest.get(name, until))
+            return newest
 
     return await asyncio.to_thread(read)
 

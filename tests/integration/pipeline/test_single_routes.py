@@ -22,6 +22,7 @@ from tests.support.producer_processes import (
     final_starts,
     producer,
     simulator,
+    watched,
 )
 from tests.support.sink_records import query
 from tests.support.system import ROOT, System, system
@@ -121,6 +122,13 @@ async def test_what_another_provider_served_alone_is_missing_of_nobody(
                 break_vendors(simulation, LACKS % RESTARTED)
                 answered = clock.now()
                 await at_present(alone | {RETRIED: "yahoo"})
+
+                async def noted() -> bool:
+                    """A poll that came before the producer heard of the moved clock is noted by the old one."""
+                    until = await watched(kafka_bootstrap, topic_prefix)
+                    return all(until["bars.1m", symbol] >= answered - 2 * MINUTE_US for symbol in SYMBOLS)
+
+                await eventually(noted, within_s=WITHIN_S, what="all is noted up to the present")
                 first.process.kill()
                 first.process.wait()
             break_vendors(simulation, WELL)

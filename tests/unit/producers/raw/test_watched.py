@@ -113,6 +113,17 @@ def test_what_is_given_up_is_told_whole_once_more_and_then_forgotten() -> None:
     assert [dict(noted.until) for _, noted in watched.changed(1)] == [{"SPY": 900, "IBM": 650}]
 
 
+def test_what_is_taken_up_is_not_forgotten_before_it_is_kept() -> None:
+    """Between the two somebody waits for the database, and a note may be due."""
+    watched = WatchedStreams()
+    watched.keep({BARS})
+    watched.take_up(Watched(channel="quotes", provider="yahoo", until={"SPY": 600}))
+    list(watched.changed(1))
+    watched.keep({QUOTES, BARS})
+
+    assert watched.own(QUOTES) == 600
+
+
 def test_who_failed_is_known_until_somebody_watches() -> None:
     """With the first cause, and since when; of what nobody ever watched there is nothing to say."""
     watched, new = WatchedStreams(), QUOTES._replace(symbol="IBM")
