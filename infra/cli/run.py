@@ -55,7 +55,10 @@ def run_system(system: System, *, live: bool, for_s: float | None) -> int:
         run = Run(system=system, live=live, for_s=for_s, began_s=monotonic_s(), began_at=rfc3339(wall_us()))
         asyncio.run(_until_told_to_stop(run, servers, services))
     step("stopped")
-    return ExitCode.NO if for_s is not None and not run.saw_bar else ExitCode.DONE
+    if for_s is None or run.saw_bar:
+        return ExitCode.DONE
+    step(colour(f"no bar came within {for_s:g} s; a longer FOR or {system.home.logs} may help", YELLOW))
+    return ExitCode.NO
 
 
 def servers_to_start(system: System) -> list[EmbeddedServer]:

@@ -72,3 +72,13 @@ async def test_live_polls_the_configured_vendors_and_says_what_is_off_and_why(
     assert "first bar in" in told
     assert told.rstrip().endswith("stopped")
     assert "starting simulator" not in told
+
+
+def test_a_run_that_ends_before_its_first_bar_says_so(open_path: Path) -> None:
+    """With where to look, and exit code 1: a pipeline that reads only its end knows why."""
+    with command_line(open_path) as mds:
+        printed = mds("run", "--for", "1", expect=1)
+
+    assert printed.splitlines()[-2].endswith("stopped")
+    assert "no bar came within 1 s" in printed.splitlines()[-1]
+    assert str(mds.home / "logs") in printed.splitlines()[-1]
