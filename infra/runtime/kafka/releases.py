@@ -19,6 +19,7 @@ SOFTWARE = "market-data-service"
 FEATURE = "metadata.version"
 SUPPORTED_FEATURES_TAG = 0
 MAX_ANSWER_BYTES = 1_048_576
+MAX_VARINT_BITS = 35  # an unsigned one of 32 bits, seven in a byte
 # The highest level of each minor release; what is above the last is of a release that was not there yet.
 HIGHEST_LEVELS = ((14, "3.6"), (19, "3.7"), (20, "3.8"), (21, "3.9"), (25, "4.0"), (27, "4.1"), (29, "4.2"), (30, "4.3"), (33, "4.4"))  # fmt: skip
 # KAFKA-20734: a broker of these that is killed may lose confirmed transactions.
@@ -149,14 +150,15 @@ class _Reading:
         return value
 
     def varint(self) -> int:
-        value, shift = 0, 0
-        while True:
+        value = 0
+        for shift in range(0, MAX_VARINT_BITS, 7):
             byte = self._data[self._at_bytes]
             self._at_bytes += 1
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return value
-            shift += 7
+        # of a megabyte of such bytes a number would be made for minutes
+        raise ValueError("no number of Kafka's")
 
     def items(self) -> Iterator[int]:
         return iter(range(self.varint() - 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 
 import pytest
 
@@ -10,6 +11,7 @@ from infra.runtime.kafka.releases import (
     CORRELATION,
     FEATURE,
     HIGHEST_LEVELS,
+    MAX_ANSWER_BYTES,
     Release,
     levels,
     parse_release,
@@ -50,6 +52,16 @@ def test_an_answer_that_ends_too_soon_is_no_answer(size: int) -> None:
     """Whatever is missing, it is one of the errors that mean so."""
     with pytest.raises((IndexError, struct.error, ValueError)):
         assert levels(answer((FEATURE, 29))[:size])[FEATURE] == 29
+
+
+@pytest.mark.parametrize("byte", [b"\xff", b"\x80", b"\x7f"])
+def test_a_megabyte_of_anything_is_no_answer_and_is_given_up_at_once(byte: bytes) -> None:
+    """A number of a million bytes would be worked at for minutes, and a lying broker would hold up everybody."""
+    began_s = time.monotonic()
+    with pytest.raises((IndexError, struct.error, ValueError)):
+        assert levels(struct.pack(">ih", CORRELATION, 0) + byte * MAX_ANSWER_BYTES)[FEATURE]
+
+    assert time.monotonic() - began_s < 10.0
 
 
 def test_an_answer_to_another_question_is_none() -> None:
