@@ -10,12 +10,16 @@ from tests.support.source_code import PACKAGES, modules, relative, statements
 
 LINE_LENGTH = 110
 FOR_MACHINES = re.compile(r"# (?:noqa|type:|fmt:)")  # these stand where the machine looks for them
+# code, and a hash behind it: without such a line no comment is inside a statement or at its end
+BEHIND_CODE = re.compile(r"^[ \t]*[^\s#][^\n]*#", re.MULTILINE)
 FOLDERS = (*PACKAGES, "clients", "examples", "benchmarks", "tests")
 
 
 def broken_by_comment(text: str) -> list[int]:
     """Return the lines of statements that would stand on one line if their only comment stood above it."""
-    found = []
+    found: list[int] = []
+    if BEHIND_CODE.search(text) is None:
+        return found
     for statement in statements(text):
         if len(statement.comments) != 1 or FOR_MACHINES.match(statement.comments[0]):
             continue

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.source_code import nodes
+
 ROOT = Path(__file__).parent.parent.parent
 PACKAGES = (
     "schemas",
@@ -30,7 +32,7 @@ MODULES = sorted(
 def test_a_docstring_opens_with_the_thing_or_the_deed(module: Path) -> None:
     """A noun phrase for modules and classes, a verb or a noun phrase for functions."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    found = [node for node in ast.walk(ast.parse(module.read_text("utf-8"))) if isinstance(node, documented)]
+    found = [node for node in nodes(module) if isinstance(node, documented)]
     openings = [(ast.get_docstring(node) or "").partition("\n")[0] for node in found]
 
     assert openings[0], "a module says what it is"

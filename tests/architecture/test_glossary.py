@@ -7,6 +7,8 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+from tests.support.source_code import tree
+
 ROOT = Path(__file__).parent.parent.parent
 GLOSSARY = ROOT / "docs" / "GLOSSARY.md"
 PACKAGES = ("schemas", "analytics", "infra", "producers", "stream_processors", "sinks", "gateway")
@@ -31,7 +33,7 @@ def repeated_classes() -> dict[str, list[str]]:
     """Return the public class names that several modules define, and where."""
     found: dict[str, list[str]] = defaultdict(list)
     for module in sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py")):
-        for node in ast.parse(module.read_text("utf-8")).body:
+        for node in tree(module).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 found[node.name].append(str(module.relative_to(ROOT)))
     return {name: places for name, places in found.items() if len(places) > 1}

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.source_code import nodes
+
 ROOT = Path(__file__).parents[2]
 OURS = frozenset(
     {
@@ -32,7 +34,7 @@ def test_every_name_imported_from_our_packages_exists(folder: str) -> None:
     missing = [
         f"{path.relative_to(ROOT)}:{node.lineno} {node.module}.{name.name}"
         for path in sorted((ROOT / folder).rglob("*.py"))
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in OURS
         for name in node.names
         if not _exists(node.module, name.name)
@@ -55,7 +57,7 @@ def test_analytics_computes_with_numpy_alone() -> None:
         if isinstance(node, ast.ImportFrom)
         else name.name.partition(".")[0]
         for path in (ROOT / "analytics").rglob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Import | ast.ImportFrom)
         for name in node.names
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import io
 import tokenize
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import pairwise
@@ -37,15 +37,21 @@ def tree(path: Path) -> ast.Module:
 
 
 @cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """Return every node of a module's syntax, those of the outside first."""
+    return tuple(ast.walk(tree(path)))
+
+
+@cache
 def imports() -> Mapping[str, frozenset[str]]:
     """Return for each of our modules those of ours that it imports, wherever in it."""
     ours = {dotted(path): path for path in modules(*PACKAGES)}
-    return {name: frozenset(_imported(tree(path), ours) - {name}) for name, path in ours.items()}
+    return {name: frozenset(_imported(nodes(path), ours) - {name}) for name, path in ours.items()}
 
 
-def _imported(code: ast.Module, ours: Mapping[str, Path]) -> set[str]:
+def _imported(code: Iterable[ast.AST], ours: Mapping[str, Path]) -> set[str]:
     named = set[str]()
-    for node in ast.walk(code):
+    for node in code:
         if isinstance(node, ast.Import):
             named |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
