@@ -30,7 +30,7 @@ status: $(INSTALLED) ## what runs, and whether it moves
 	@$(MDS) status
 
 ##@ Develop
-setup: $(INSTALLED) $(if $(EXTRA),$(INSTALLED)-$(EXTRA)) ## the environment in .venv, from the lock files (instant when nothing changed; EXTRA=iceberg adds that extra)
+setup: $(INSTALLED) $(EXTRA:%=$(INSTALLED)-%) ## the environment in .venv, from the lock files (instant when nothing changed; EXTRA="iceberg deploy" adds those)
 
 check: $(INSTALLED) ## the inner loop, three minutes: ruff, mypy --strict, import rules, unit tests
 	@$(VENV)/bin/ruff check .
@@ -40,7 +40,7 @@ check: $(INSTALLED) ## the inner loop, three minutes: ruff, mypy --strict, impor
 	@$(PY) -m pytest -q -n 2 --dist worksteal -m "not slow" tests/unit tests/architecture
 
 test: $(INSTALLED) ## every test, on a real broker and database that it starts itself
-	@$(PY) -m pytest -q -n 2 --dist worksteal tests/unit tests/architecture tests/contract
+	@$(PY) -m pytest -q -n 2 --dist worksteal tests/unit tests/architecture tests/contract tests/deploy
 	@$(PY) -m pytest -q -n 2 --dist worksteal tests/integration
 	@$(PY) -m pytest tests/timescale tests/containers
 	@$(PY) -m pytest tests/e2e
@@ -68,6 +68,7 @@ lock: $(INSTALLED) ## write the lock files anew: Python packages and Kafka's jar
 	@echo uv | $(UV) $(COMPILE) - --output-file bootstrap.lock
 	@$(UV) $(COMPILE) pyproject.toml --group dev --output-file requirements.lock
 	@$(UV) $(COMPILE) --group iceberg --constraint requirements.lock --output-file requirements-iceberg.lock
+	@$(UV) $(COMPILE) infra/deploy.in --output-file infra/deploy.lock
 	@$(PY) -m infra.embedded.jars
 
 clean: ## remove the environment and all caches; data in .mds stays
@@ -106,4 +107,12 @@ $(INSTALLED): requirements.lock bootstrap.lock pyproject.toml
 $(INSTALLED)-%: requirements-%.lock $(INSTALLED)
 	@echo "installing the extra $*"
 	@VIRTUAL_ENV=$(VENV) $(UV) pip install --require-hashes --compile-bytecode -r $<
+	@touch $@
+
+# Helm and the validators of deployment files: an environment of its own, for what they need is not what services need.
+DEPLOY := $(VENV)/deploy
+$(INSTALLED)-deploy: infra/deploy.lock $(INSTALLED)
+	@echo "installing the deployment tools"
+	@[ -x $(DEPLOY)/bin/python ] || $(PY) -m venv --without-pip $(DEPLOY)
+	@VIRTUAL_ENV=$(DEPLOY) $(UV) pip sync --quiet --require-hashes --compile-bytecode infra/deploy.lock
 	@touch $@

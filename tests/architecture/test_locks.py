@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("bootstrap.lock", "requirements.lock", "requirements-iceberg.lock")
+LOCKS = ("bootstrap.lock", "requirements.lock", "requirements-iceberg.lock", "infra/deploy.lock")
 PINNED = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
 
 
