@@ -41,10 +41,11 @@ async def main(settings: GatewaySettings) -> None:
     """Wire the gateway and run it until it is told to stop."""
     shared = MdsSettings.from_env()
     granted, page_key, shown = access(settings), page_token_key(settings, shared.home), certificate(settings)
-    symbology, services = load_symbology(shared.map_files), ops_urls(settings.services, os.environ)
+    symbology = load_symbology(shared.map_files)
+    services = ops_urls(settings.services, os.environ, shared.ops_base_url)
     clock = _clock(shared)
     async with (
-        lifecycle.running("gateway", settings.own_ops_port, log_level=shared.log_level) as process,
+        lifecycle.running("gateway", settings.own_ops_port, shared) as process,
         aiohttp.ClientSession() as session,
         postgres.pool(
             shared.dsn,

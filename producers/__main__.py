@@ -39,9 +39,7 @@ async def main() -> None:
     symbology = load_symbology(shared.map_files)
     simulator_url, policy = _addresses(shared, settings)
     async with (
-        lifecycle.running(
-            "producers", settings.ops_port, log_level=shared.log_level, expecting=[COLLECTION]
-        ) as process,
+        lifecycle.running("producers", settings.ops_port, shared, expecting=[COLLECTION]) as process,
         vendor_session(policy) as session,
         open_budgets(shared.dsn) as budgets,
     ):

@@ -36,6 +36,7 @@ FORMS = {
     "string_type": "write text, in quotes where it looks like a number",
     "url_parsing": "write a whole address, such as https://host/path",
     "url_type": "write a whole address, such as https://host/path",
+    "ip_any_address": "write an IP address, such as 127.0.0.1",
     "path_type": "write the path of a file",
     "is_instance_of": "leave it out",
     "missing": "add it",

@@ -48,7 +48,7 @@ REPLAY_WRITE_WITHIN_S = 300.0
 async def main(connection_class: type[Connection] | None = None) -> None:
     """Run the sinks until told to stop; tests give a connection that fails where they want it to."""
     shared, settings = MdsSettings.from_env(), SinkSettings.from_env()
-    async with lifecycle.running("sinks", settings.ops_port, log_level=shared.log_level) as process:
+    async with lifecycle.running("sinks", settings.ops_port, shared) as process:
         partitions = await known_partitions(process, shared)
         if partitions is not None:
             await _store(process, settings, shared, partitions, connection_class)

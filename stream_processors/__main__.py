@@ -35,9 +35,7 @@ COMMITS_AT_ONCE = 32
 async def main() -> None:
     """Wire the process and run it until it is told to stop."""
     settings, shared = ProcessorSettings.from_env(), MdsSettings.from_env()
-    async with lifecycle.running(
-        "stream_processors", settings.ops_port, log_level=shared.log_level
-    ) as process:
+    async with lifecycle.running("stream_processors", settings.ops_port, shared) as process:
         process.health.expect("group")
         await asyncio.to_thread(_prepare, shared)
         partitions = await known_partitions(process, shared)

@@ -14,7 +14,6 @@ from infra.cli.output import GREEN, RED, YELLOW, colour, step
 from infra.cli.run import servers_to_start
 from infra.cli.system import SERVICES, System
 from infra.embedded.jars import JarLock, cache_folder, class_path
-from infra.embedded.ports import LOOPBACK
 from infra.embedded.process import Launch, PidRecord, spawn, stop_recorded
 from infra.embedded.process_table import identify
 from infra.embedded.server import STOP_TIMEOUT_S, ServerFailed
@@ -67,10 +66,10 @@ def _up_all(system: System) -> None:
             detached=True,
         )
     )
-    gateway = system.ops_port(SERVICES[0])
-    producers = system.ops_port(SERVICES[-1])
+    gateway = system.ops_url(SERVICES[0])
+    producers = system.ops_url(SERVICES[-1])
     deadline = time.monotonic() + UP_TIMEOUT_S
-    while not (answers_ok(producers, "/readyz") and answers_ok(gateway, "/readyz")):
+    while not (answers_ok(f"{producers}/readyz") and answers_ok(f"{gateway}/readyz")):
         if not child.is_alive():
             raise ServerFailed(f"the start failed ({child.exit_cause()})")
         if time.monotonic() > deadline:
@@ -107,11 +106,11 @@ def status(system: System) -> list[dict[str, Any]]:
         ready = pid is not None and server.is_ready()
         entries.append(_entry(server.name, pid, server.ports()[0].port, ready=ready))
     simulator = system.simulator()
-    ready = answers_ok(simulator.ready_port, simulator.ready_path)
-    entries.append(_entry("simulator", _pid(system, "simulator"), simulator.ready_port, ready=ready))
+    ready = answers_ok(simulator.ready_url)
+    entries.append(_entry("simulator", _pid(system, "simulator"), simulator.ports[0].port, ready=ready))
     for service in SERVICES:
         ops_port = system.ops_port(service)
-        code, document = get_json(f"http://{LOOPBACK}:{ops_port}/readyz")
+        code, document = get_json(f"{system.ops_url(service)}/readyz")
         parts = (document or {}).get("parts", {}) if isinstance(document, dict) else {}
         entry = _entry(service.module, _pid(system, service.module), ops_port, ready=code == 200)
         entry["progress_s"] = min((part["seconds_since_progress"] for part in parts.values()), default=None)

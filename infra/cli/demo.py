@@ -241,9 +241,7 @@ def _stretch(cut: CutMinute) -> dict[str, str]:
 
 
 def _producers(system: System) -> str:
-    return (
-        f"http://127.0.0.1:{next(system.ops_port(each) for each in SERVICES if each.module == 'producers')}"
-    )
+    return next(system.ops_url(each) for each in SERVICES if each.module == "producers")
 
 
 def _micros(text: str) -> int:

@@ -15,7 +15,7 @@ from infra.cli.output import GREEN, YELLOW, colour, say, step
 from infra.cli.system import SERVICES, System
 from infra.cli.welcome import bar_is_visible, commands, first_symbol, source, urls
 from infra.embedded.jars import JarLock, cache_folder, class_path
-from infra.embedded.ports import LOOPBACK, PortNeed, check_ports
+from infra.embedded.ports import PortNeed, check_ports
 from infra.embedded.process import PidRecord
 from infra.embedded.server import EmbeddedServer
 from infra.embedded.service import ServicePart
@@ -153,8 +153,8 @@ def collected(system: System, *, since: str) -> list[str]:
 
     What cannot be read is left away: this is for people and stops nothing.
     """
-    port = next(system.ops_port(service) for service in SERVICES if service.module == PRODUCERS)
-    _, document = get_json(f"http://{LOOPBACK}:{port}/readyz")
+    url = next(system.ops_url(service) for service in SERVICES if service.module == PRODUCERS)
+    _, document = get_json(f"{url}/readyz")
     parts = document.get("parts", {}) if isinstance(document, dict) else {}
     return provider_lines(parts, left_out(system.home.log_file(PRODUCERS), since=since))
 

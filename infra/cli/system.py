@@ -82,6 +82,10 @@ class System:
         """Ops port of a service."""
         return self.port_setting(f"{service.prefix}OPS_PORT", service.ops_port)
 
+    def ops_url(self, service: ServiceName) -> str:
+        """Return the base URL of a service's ops port."""
+        return f"{self.settings.ops_base_url}:{self.ops_port(service)}"
+
     def port_setting(self, name: str, default: int) -> int:
         """Return a port from the environment; raise ConfigurationError where it is none."""
         text = self.env.get(name, "") or str(default)
@@ -144,8 +148,7 @@ class System:
             module="infra.simulator",
             home=self.home,
             env=self.env,
-            ready_port=port,
-            ready_path="/simulator/health",
+            ready_url=f"http://{LOOPBACK}:{port}/simulator/health",
             ports=(PortNeed(port=port, purpose="the simulator", setting="MDS_SIMULATOR_PORT"),),
         )
 
@@ -167,6 +170,6 @@ class System:
             module=service.module,
             home=self.home,
             env=env,
-            ready_port=ops,
+            ready_url=f"{self.ops_url(service)}/readyz",
             ports=tuple(ports),
         )

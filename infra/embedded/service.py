@@ -6,9 +6,10 @@ import http.client
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from infra.embedded.home import Home
-from infra.embedded.ports import LOOPBACK, PortNeed, check_ports
+from infra.embedded.ports import PortNeed, check_ports
 from infra.embedded.process import ORPHAN_STOP_TIMEOUT_S, Launch, PidRecord, stop_recorded
 from schemas.errors import ConfigurationError
 
@@ -19,14 +20,13 @@ HTTP_OK = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServicePart:
-    """One service. `ready_port` answers `GET ready_path` with 200 once it serves."""
+    """One service. `ready_url` answers with 200 once it serves."""
 
     name: str
     module: str
     home: Home
     env: Mapping[str, str]
-    ready_port: int
-    ready_path: str = "/readyz"
+    ready_url: str
     ports: tuple[PortNeed, ...] = ()
     ready_timeout_s: float = SERVICE_READY_TIMEOUT_S
 
@@ -51,15 +51,16 @@ class ServicePart:
         return launch
 
     def is_ready(self) -> bool:
-        """Return whether the readiness path answers 200."""
-        return answers_ok(self.ready_port, self.ready_path)
+        """Return whether its address answers 200."""
+        return answers_ok(self.ready_url)
 
 
-def answers_ok(port: int, path: str) -> bool:
-    """Return whether `GET path` on a local port answers 200 within PROBE_TIMEOUT_S."""
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=PROBE_TIMEOUT_S)
+def answers_ok(url: str) -> bool:
+    """Return whether `GET url` of this machine, over plain HTTP, answers 200 within PROBE_TIMEOUT_S."""
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=PROBE_TIMEOUT_S)
     try:
-        connection.request("GET", path)
+        connection.request("GET", parts.path)
         return connection.getresponse().status == HTTP_OK
     except (OSError, http.client.HTTPException):
         return False

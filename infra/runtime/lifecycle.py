@@ -6,6 +6,7 @@ Exit codes are those of `exit_codes`; a configuration error is a sentence on std
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
 import os
@@ -21,6 +22,7 @@ from aiohttp import web
 from infra.runtime import metrics
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
 from infra.runtime.exit_codes import ExitCode, exit_code
+from infra.runtime.settings import MdsSettings
 from infra.runtime.unreadable import calm_site
 from schemas.errors import ConfigurationError
 
@@ -173,16 +175,16 @@ def configure_logging(service: str, level: str) -> None:
 async def running(
     name: str,
     ops_port: int,
+    shared: MdsSettings,
     *,
-    log_level: str = "info",
-    host: str = "127.0.0.1",
     expecting: Iterable[str] = (),
 ) -> AsyncIterator[Process]:
-    """Run a service inside: logs, signals and the ops port; raise ConfigurationError where the port is taken.
+    """Run a service inside: logs, signals and the ops port; raise ConfigurationError where it cannot listen there.
 
     `expecting` names parts that /readyz waits for, also while others that are wired earlier can serve already.
     """
-    configure_logging(name, log_level)
+    configure_logging(name, shared.log_level)
+    host = str(shared.ops_host)
     process = Process(name=name, stopping=asyncio.Event(), health=Health())
     for part in expecting:
         process.health.expect(part)
@@ -197,16 +199,23 @@ async def running(
                 calm_site(runner, host, ops_port, keepalive_timeout=OPS_KEEPALIVE_S)
             )
         except OSError as error:
-            setting = f"{name.removeprefix('stream_').upper()}_OPS_PORT"
-            raise ConfigurationError(
-                f"ops port {ops_port} is taken", remedy=f"free it or set {setting}"
-            ) from error
+            raise _deaf(name, host, ops_port, error) from error
         log.info("started", extra={"ops_port": ops_port, "pid": os.getpid()})
         try:
             yield process
         finally:
             process.stopping.set()
     log.info("stopped")
+
+
+def _deaf(name: str, host: str, port: int, error: OSError) -> ConfigurationError:
+    setting = f"{name.removeprefix('stream_').upper()}_OPS_PORT"
+    if error.errno == errno.EADDRINUSE:
+        return ConfigurationError(f"ops port {port} is taken", remedy=f"free it or set {setting}")
+    return ConfigurationError(
+        f"nobody may listen on {host}, port {port} ({error.strerror or error})",
+        remedy=f"set MDS_OPS_HOST to an address of this machine, or 0.0.0.0, and {setting} to a port above 1023",
+    )
 
 
 def _ops_app(process: Process) -> web.Application:

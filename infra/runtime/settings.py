@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, IPvAnyAddress, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from infra.runtime.dsn import Dsn
@@ -117,6 +118,8 @@ class MdsSettings(Settings):
     iceberg_credential: SecretStr = SecretStr("")  # CLIENT_ID:SECRET, for which a REST catalog gives a token
     # put before every topic, group and transactional id: two systems on one cluster
     topic_prefix: Annotated[str, AfterValidator(checked_prefix)] = ""
+    # where services answer on their ops ports, without asking for a key; 0.0.0.0 where probes and scrapers come from elsewhere
+    ops_host: IPvAnyAddress = ipaddress.IPv4Address("127.0.0.1")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
@@ -137,6 +140,14 @@ class MdsSettings(Settings):
         return (
             self.postgres_dsn.get_secret_value() or f"postgresql://mds:mds@127.0.0.1:{self.postgres_port}/mds"
         )
+
+    @property
+    def ops_base_url(self) -> str:
+        """Base URL of this machine's ops ports as it reaches them itself: a colon and the port follow."""
+        host = self.ops_host
+        if host.is_unspecified:  # all addresses: one listens there, and asks at one
+            host = ipaddress.ip_address("127.0.0.1" if host.version == 4 else "::1")
+        return f"http://[{host}]" if host.version == 6 else f"http://{host}"
 
     @property
     def simulator_base_url(self) -> str:

@@ -20,12 +20,10 @@ PORTS = {
 }
 
 
-def ops_urls(given: str, env: Mapping[str, str]) -> dict[str, str]:
-    """Return service → base URL of its ops port: from GATEWAY_SERVICES, else this machine and their *_OPS_PORT."""
+def ops_urls(given: str, env: Mapping[str, str], base_url: str) -> dict[str, str]:
+    """Return service → base URL of its ops port: from GATEWAY_SERVICES, else this machine (`base_url`) and their *_OPS_PORT."""
     if not given:
-        return {
-            name: f"http://127.0.0.1:{env.get(variable) or port}" for name, (variable, port) in PORTS.items()
-        }
+        return {name: f"{base_url}:{env.get(variable) or port}" for name, (variable, port) in PORTS.items()}
     urls: dict[str, str] = {}
     for part in given.split(","):
         name, found, url = part.strip().partition("=")

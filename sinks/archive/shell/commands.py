@@ -110,9 +110,7 @@ def _disk(settings: SinkSettings) -> Disk:
 
 
 async def _run(root: Path, settings: SinkSettings, shared: MdsSettings) -> None:
-    async with lifecycle.running(
-        "sinks_archive", settings.archive_ops_port, log_level=shared.log_level
-    ) as process:
+    async with lifecycle.running("sinks_archive", settings.archive_ops_port, shared) as process:
         count = await known_partitions(process, shared)
         if count is None:
             return
@@ -228,8 +226,7 @@ def _cat(root: Path, given: argparse.Namespace) -> int:
     if not chosen:
         print("warning: nothing archived is of such a topic and partition", file=sys.stderr)
     moments = Moments(
-        FOREVER.start if given.start is None else given.start,
-        FOREVER.end if given.end is None else given.end,
+        FOREVER.start if given.start is None else given.start, FOREVER.end if given.end is None else given.end
     )
     for warning in cat(chosen, replayed(parts, given.incarnation), moments, sys.stdout.buffer):
         print(f"warning: {warning}", file=sys.stderr)

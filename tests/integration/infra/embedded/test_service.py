@@ -27,7 +27,7 @@ def a_part(folder: Path, ready_port: int, *ports: PortNeed) -> ServicePart:
         module="gateway",
         home=Home.open(folder),
         env={"A": "1"},
-        ready_port=ready_port,
+        ready_url=f"http://127.0.0.1:{ready_port}/readyz",
         ports=ports,
     )
 
@@ -77,7 +77,7 @@ async def test_it_is_ready_when_its_path_says_so(tmp_path: Path, status: int, *,
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
         assert await asyncio.to_thread(a_part(tmp_path, port).is_ready) is ready
-        assert not await asyncio.to_thread(answers_ok, port, "/elsewhere")
+        assert not await asyncio.to_thread(answers_ok, f"http://127.0.0.1:{port}/elsewhere")
     finally:
         await runner.cleanup()
-    assert not await asyncio.to_thread(answers_ok, port, "/readyz")
+    assert not await asyncio.to_thread(answers_ok, f"http://127.0.0.1:{port}/readyz")

@@ -52,6 +52,8 @@ def test_a_wrong_value_is_named_with_its_variable() -> None:
         ("MDS_KAFKA_PORT", "0", "in MDS_KAFKA_PORT, set it to 1 or more"),
         ("MDS_KAFKA_PORT", "70000", "in MDS_KAFKA_PORT, set it to 65535 or less"),
         ("MDS_LOG_LEVEL", "loud", "in MDS_LOG_LEVEL, use one of debug, info, warning, error"),
+        ("MDS_OPS_HOST", "localhost", "in MDS_OPS_HOST, write an IP address, such as 127.0.0.1"),
+        ("MDS_OPS_HOST", "10.0.0.256", "in MDS_OPS_HOST, write an IP address, such as 127.0.0.1"),
         ("MDS_TOPIC_PREFIX", "trial/", "in MDS_TOPIC_PREFIX, write one such as trial."),
     ],
 )
@@ -74,3 +76,18 @@ def test_a_password_is_not_shown() -> None:
 def test_an_empty_value_means_the_default() -> None:
     """`MDS_KAFKA=` in a file is the embedded broker, not an empty address."""
     assert MdsSettings.from_env({"MDS_KAFKA": ""}).bootstrap_servers == "127.0.0.1:19092"
+
+
+@pytest.mark.parametrize(
+    ("host", "asked"),
+    [
+        ("", "http://127.0.0.1"),
+        ("0.0.0.0", "http://127.0.0.1"),
+        ("::", "http://[::1]"),
+        ("10.0.0.5", "http://10.0.0.5"),
+        ("fd00::5", "http://[fd00::5]"),
+    ],
+)
+def test_an_ops_port_is_asked_where_it_listens(host: str, asked: str) -> None:
+    """Where all addresses listen, at that of this machine alone."""
+    assert MdsSettings.from_env({"MDS_OPS_HOST": host}).ops_base_url == asked
