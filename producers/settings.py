@@ -9,11 +9,10 @@ from typing import ClassVar, Self
 
 from pydantic import Field, SecretStr
 
-from infra.runtime.settings import Port, Settings
+from infra.runtime.settings import Port, Settings, read_secret
 from schemas.errors import ConfigurationError
 from schemas.providers.built_in import BUILT_IN
 
-MAX_SECRET_BYTES = 65_536
 FILE_SUFFIX = "_FILE"
 
 
@@ -61,19 +60,4 @@ class ProducersSettings(Settings):
         )
         if given.get_secret_value() or not path.get_secret_value():
             return given
-        return _read(variable + FILE_SUFFIX, Path(path.get_secret_value()))
-
-
-def _read(variable: str, path: Path) -> SecretStr:
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_SECRET_BYTES + 1)
-        text = content.decode("ascii").strip() if len(content) <= MAX_SECRET_BYTES else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"the file of {variable} cannot be read ({type(error).__name__})",
-            remedy=f"set {variable} to the path of a file that this process may read and that holds ASCII text",
-        ) from None
-    if not text or not text.isprintable():
-        raise ConfigurationError(f"the file of {variable} holds no key", remedy="put the key into it, alone")
-    return SecretStr(text)
+        return read_secret(variable + FILE_SUFFIX, Path(path.get_secret_value()))

@@ -10,16 +10,34 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import AfterValidator, Field, IPvAnyAddress, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    IPvAnyAddress,
+    PrivateAttr,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from infra.runtime.dsn import Dsn
+from infra.runtime.kafka_access import (
+    PLAIN,
+    PREFIX,
+    KafkaAccess,
+    SaslMechanism,
+    SecuredServers,
+    SecurityProtocol,
+)
 from schemas.configuration.model import DEFAULT_PATH
 from schemas.errors import ConfigurationError
 from schemas.remedies import problem_of, remedy_of
 from schemas.topics import DEFAULT_PARTITIONS, MAX_PARTITIONS, checked_prefix
 
 SERVICE_PREFIXES = ("PRODUCERS_", "PROCESSORS_", "SINKS_", "GATEWAY_")
+MAX_SECRET_BYTES = 65_536
 KUBERNETES_SERVICE_LINK = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT")
 
 
@@ -83,6 +101,22 @@ def _report_unknown(prefix: str, unknown: Iterable[str], fields: Iterable[str]) 
             print(f"warning: {full} is not a setting; {hint}", file=sys.stderr)
 
 
+def read_secret(variable: str, path: Path) -> SecretStr:
+    """Return the secret in a file, without the white space around it; raise ConfigurationError naming its variable."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_SECRET_BYTES + 1)
+        text = content.decode("ascii").strip() if len(content) <= MAX_SECRET_BYTES else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(
+            f"the file of {variable} cannot be read ({type(error).__name__})",
+            remedy=f"set {variable} to the path of a file that this process may read and that holds ASCII text",
+        ) from None
+    if not text or not text.isprintable():
+        raise ConfigurationError(f"the file of {variable} holds no key", remedy="put the key into it, alone")
+    return SecretStr(text)
+
+
 Port = int
 
 
@@ -95,6 +129,19 @@ class MdsSettings(Settings):
     config: Path | None = None  # None: config/mds.yaml where it exists, else all simulator symbols
     kafka: str = ""  # bootstrap servers; empty = the embedded broker on kafka_port
     kafka_port: Port = Field(default=19092, ge=1, le=65535)
+    # how the brokers are reached, as they spell it or in small letters; what belongs to it follows
+    kafka_security_protocol: Annotated[SecurityProtocol, BeforeValidator(str.lower)] = "plaintext"
+    kafka_sasl_mechanism: SaslMechanism | None = None
+    kafka_username: str = ""
+    kafka_password: SecretStr = SecretStr("")
+    # holds the password alone; in place of the variable
+    kafka_password_file: Path | None = None
+    kafka_ca_file: Path | None = (
+        None  # PEM: who vouches for the brokers; None = the authorities of the system
+    )
+    kafka_certificate_file: Path | None = None  # PEM, with the chain: ours, where brokers ask for one
+    kafka_key_file: Path | None = None  # PEM; None = it is in the certificate's file
+    kafka_key_password: SecretStr = SecretStr("")  # of an encrypted key
     postgres_dsn: Dsn = SecretStr("")  # empty = the embedded database on postgres_port
     postgres_port: Port = Field(default=15432, ge=1, le=65535)
     market_clock: Literal["wall", "simulator"] = "wall"
@@ -122,6 +169,36 @@ class MdsSettings(Settings):
     ops_host: IPvAnyAddress = ipaddress.IPv4Address("127.0.0.1")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
+    _kafka_access: KafkaAccess = PrivateAttr(default=PLAIN)
+
+    @model_validator(mode="after")
+    def _agree(self) -> Self:
+        """Raise ConfigurationError unless the settings of Kafka agree as a whole; what is only doubtful is told on stderr."""
+        self._kafka_access = self._access()
+        if warning := self._kafka_access.check(self.kafka):
+            print(f"warning: {warning}", file=sys.stderr)
+        return self
+
+    def _access(self) -> KafkaAccess:
+        password = self.kafka_password
+        if self.kafka_password_file is not None:
+            name = f"{PREFIX}PASSWORD"
+            if password.get_secret_value():
+                raise ConfigurationError(
+                    f"{name} and {name}_FILE are both set", remedy="leave one of them out"
+                )
+            password = read_secret(f"{name}_FILE", self.kafka_password_file)
+        return KafkaAccess(
+            security_protocol=self.kafka_security_protocol,
+            sasl_mechanism=self.kafka_sasl_mechanism,
+            username=self.kafka_username,
+            password=password,
+            ca_file=self.kafka_ca_file,
+            certificate_file=self.kafka_certificate_file,
+            key_file=self.kafka_key_file,
+            key_password=self.kafka_key_password,
+        )
+
     @property
     def configuration_path(self) -> Path | None:
         """The configuration file in force; None where the simulator's own offer is collected instead."""
@@ -131,8 +208,10 @@ class MdsSettings(Settings):
 
     @property
     def bootstrap_servers(self) -> str:
-        """Kafka bootstrap servers in force."""
-        return self.kafka or f"127.0.0.1:{self.kafka_port}"
+        """Kafka bootstrap servers in force; where they ask who comes, with what is shown there."""
+        servers = self.kafka or f"127.0.0.1:{self.kafka_port}"
+        access = self._kafka_access
+        return servers if access == PLAIN else SecuredServers(servers, access)
 
     @property
     def dsn(self) -> str:

@@ -15,6 +15,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
 from infra.runtime.clock import monotonic_s
+from infra.runtime.kafka_access import access_of
 from schemas.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
@@ -44,9 +45,10 @@ Message: TypeAlias = confluent_kafka.Message
 
 
 def common_config(bootstrap: str, client_id: str) -> dict[str, Any]:
-    """Return the settings every client shares."""
+    """Return the settings every client shares; of servers that ask who comes they hold secrets."""
     return {
-        "bootstrap.servers": bootstrap,
+        "bootstrap.servers": str(bootstrap),
+        **access_of(bootstrap).client_config(),
         "client.id": client_id,
         # librdkafka would write to stderr, between our JSON, forty lines a second while a broker is away; what it
         # has to say comes through the callback as well.

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from producers.settings import MAX_SECRET_BYTES, ProducersSettings
+from infra.runtime.settings import MAX_SECRET_BYTES
+from producers.settings import ProducersSettings
 from schemas.errors import ConfigurationError
 
 VARIABLES = (
