@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -11,7 +13,9 @@ from infra.cli.output import as_json, say, step, table
 from infra.cli.system import System
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.moving import Move
+from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
+from schemas.rights import Client, Right, rights_of
 from schemas.topics import MAX_PARTITIONS, checked_prefix
 
 topics_app = typer.Typer(help="The topics declared in schemas/topics.yaml.", no_args_is_help=True)
@@ -47,6 +51,41 @@ def topics_apply(
     system.reach_kafka()
     created = system.apply_topics(partitions)
     say("\n".join(f"created {name}" for name in created) or "nothing to create")
+
+
+@topics_app.command("rights")
+def topics_rights(
+    client: Annotated[Client, typer.Argument(help="Who is to have them.")],
+    user: Annotated[
+        str,
+        typer.Option(
+            help="Print arguments of kafka-acls.sh for this user, as in CN=mds-sinks or mds-sinks.",
+            metavar="NAME",
+        ),
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Show the least rights with which a service does its work, on a cluster that asks.
+
+    Names begin with MDS_TOPIC_PREFIX.
+    """
+    rights = rights_of(client, prefix=MdsSettings.from_env().topic_prefix)
+    if user:
+        say("\n".join(_acl_arguments(right, user) for right in rights))
+    elif json:
+        say(as_json([asdict(right) for right in rights]))
+    else:
+        rows = [[each.resource, each.name, each.pattern, " ".join(each.operations)] for each in rights]
+        say(table(("resource", "name", "pattern", "operations"), rows))
+
+
+def _acl_arguments(right: Right, user: str) -> str:
+    option = {"topic": "--topic", "group": "--group", "transactionalId": "--transactional-id"}[right.resource]
+    pattern = " --resource-pattern-type prefixed" if right.pattern == "prefix" else ""
+    operations = " ".join(f"--operation {each}" for each in right.operations)
+    return (
+        f"--add --allow-principal {quote(f'User:{user}')} {operations} {option} {quote(right.name)}{pattern}"
+    )
 
 
 @topics_app.command("move")

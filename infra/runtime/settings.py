@@ -136,9 +136,8 @@ class MdsSettings(Settings):
     kafka_password: SecretStr = SecretStr("")
     # holds the password alone; in place of the variable
     kafka_password_file: Path | None = None
-    kafka_ca_file: Path | None = (
-        None  # PEM: who vouches for the brokers; None = the authorities of the system
-    )
+    # PEM: who vouches for the brokers; None = the authorities of the system
+    kafka_ca_file: Path | None = None
     kafka_certificate_file: Path | None = None  # PEM, with the chain: ours, where brokers ask for one
     kafka_key_file: Path | None = None  # PEM; None = it is in the certificate's file
     kafka_key_password: SecretStr = SecretStr("")  # of an encrypted key

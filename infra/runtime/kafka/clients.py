@@ -17,6 +17,7 @@ from confluent_kafka import KafkaError, KafkaException
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka_access import access_of
 from schemas.errors import BrokerUnavailable
+from schemas.rights import NO_GROUP
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def consumer_config(bootstrap: str, client_id: str, *, group: str | None = None)
     """
     return {
         **common_config(bootstrap, client_id),
-        "group.id": group or f"{client_id}-unused",
+        "group.id": group or NO_GROUP,
         "isolation.level": "read_committed",
         "enable.auto.commit": False,
         "enable.auto.offset.store": False,
