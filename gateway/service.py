@@ -26,6 +26,7 @@ from infra.runtime.backoff import STARTING_RETRY_S
 from infra.runtime.calendar_horizon import HorizonWatch
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, monotonic_s
 from infra.runtime.configuration.following import Follower, begin_history
+from infra.runtime.kafka.login import watch_login
 from infra.runtime.lifecycle import Health, Process, until_stopped
 from infra.runtime.settings import MdsSettings
 from schemas.calendar.history import CalendarHistory
@@ -77,6 +78,7 @@ def _works(process: Process, settings: GatewaySettings, parts: Parts) -> list[Co
         parts.watermarks.follow(process.health),
         parts.monitor.run(),
         _report(process.health, resources.live),
+        watch_login(parts.shared.bootstrap_servers, process.health),
         HorizonWatch(process.health).run(),
         live_greeks(parts).run(),
     ]

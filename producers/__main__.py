@@ -12,6 +12,7 @@ from socket import gethostname
 from infra.runtime import lifecycle
 from infra.runtime.configuration import reading
 from infra.runtime.configuration.following import Follower
+from infra.runtime.kafka.login import watch_login
 from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.settings import MdsSettings
@@ -66,7 +67,11 @@ async def main() -> None:
                 policy=policy,
                 standstill=standstill,
             )
-            await lifecycle.until_stopped(process, produce(resources, _reloading(shared, process)))
+            await lifecycle.until_stopped(
+                process,
+                produce(resources, _reloading(shared, process)),
+                watch_login(shared.bootstrap_servers, process.health),
+            )
 
 
 def _reloading(shared: MdsSettings, process: lifecycle.Process) -> Reloading | None:

@@ -19,6 +19,7 @@ from infra.runtime.clock import SimulatorMarketClock, WallMarketClock
 from infra.runtime.configuration.following import begin_calendars, replay_calendars, show_generation
 from infra.runtime.garbage import collect_rarely
 from infra.runtime.kafka.known_partitions import known_partitions
+from infra.runtime.kafka.login import watch_login
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.errors import Connection
 from infra.runtime.settings import MdsSettings
@@ -89,6 +90,7 @@ async def _store(
             DeadLetters(bootstrap, logs, sweeping, partitions, prefix=prefix).watch(),
             Sweep(sweeping, healing, lambda: store.owned, market).run(),
             show_generation(shared, process, healing.take),
+            watch_login(bootstrap, process.health),
             HorizonWatch(process.health).run(),
             _follow(market),
         )

@@ -13,6 +13,7 @@ from infra.runtime.calendar_horizon import HorizonWatch
 from infra.runtime.configuration.following import begin_calendars, show_generation
 from infra.runtime.garbage import collect_rarely
 from infra.runtime.kafka.known_partitions import known_partitions
+from infra.runtime.kafka.login import watch_login
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.settings import MdsSettings
@@ -74,6 +75,7 @@ async def _process(
             run_app(app, os._exit),
             tick(publisher, lambda: lanes.owned, prefix=prefix, silent_s=settings.tick_after_s),
             show_generation(shared, process),
+            watch_login(bootstrap, process.health),
             HorizonWatch(process.health).run(),
         )
         await lanes.release()

@@ -14,6 +14,7 @@ from infra.embedded.ports import LOOPBACK, PortNeed
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.embedded.server import EmbeddedServer
 from infra.embedded.service import ServicePart
+from infra.runtime.kafka.login import check_login
 from infra.runtime.kafka.topics import ensure_topics, partition_count
 from infra.runtime.settings import MdsSettings
 from schemas.errors import BrokerUnavailable, ConfigurationError
@@ -94,7 +95,10 @@ class System:
         return int(text)
 
     def reach_kafka(self) -> None:
-        """Raise BrokerUnavailable at once when nobody listens: librdkafka would try, loudly, for long."""
+        """Raise BrokerUnavailable at once when nobody listens: librdkafka would try, loudly, for long.
+
+        Raises ConfigurationError where the broker refuses us.
+        """
         first = self.settings.bootstrap_servers.partition(",")[0]
         host, _, port = first.rpartition(":")
         try:
@@ -103,6 +107,7 @@ class System:
             raise BrokerUnavailable(
                 f"no Kafka answers on {first}; start it with `mds up kafka`, or set MDS_KAFKA"
             ) from error
+        check_login(self.settings.bootstrap_servers)
 
     def partition_count(self) -> int:
         """Return how many partitions the topics on the broker have; raises BrokerUnavailable, ConfigurationError."""

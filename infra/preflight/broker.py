@@ -9,8 +9,10 @@ from infra.preflight.findings import Finding, failed, ok, some, unknown
 from infra.preflight.running import CheckGroup
 from infra.preflight.skew import judge_skew
 from infra.preflight.topics import TOPIC_CHECKS, DeclaredTopics
+from infra.runtime.kafka.login import check_login
 from infra.runtime.kafka.probing import GROUP, TRANSACTIONAL_ID, Attempt, Broker, Cluster, Probe
 from infra.runtime.kafka.releases import Release, newest_level, parse_release, release_of
+from infra.runtime.kafka_access import KafkaAccess, access_of
 from infra.runtime.settings import MdsSettings
 from infra.runtime.threads import in_daemon_thread
 from schemas.clocks import WallTime
@@ -36,7 +38,13 @@ class KafkaLook:
 
     async def cluster(self) -> Cluster:
         """Return who is there."""
-        return await in_daemon_thread(self.probe.cluster, name="preflight-cluster")
+
+        def ask() -> Cluster:
+            # before the cluster is: a refused login is a time-out there
+            check_login(self.settings.bootstrap_servers, within_s=ASK_WITHIN_S)
+            return self.probe.cluster()
+
+        return await in_daemon_thread(ask, name="preflight-cluster")
 
     async def releases(self) -> Sequence[tuple[Broker | None, Release | None]]:
         """Return each broker with its release as far as it tells; what the operator told holds for all."""
@@ -45,7 +53,8 @@ class KafkaLook:
         brokers = (await self.cluster()).brokers
 
         def ask() -> Sequence[tuple[Broker | None, Release | None]]:
-            return [(broker, _release(broker)) for broker in brokers]
+            access = access_of(self.settings.bootstrap_servers)
+            return [(broker, _release(broker, access)) for broker in brokers]
 
         return await in_daemon_thread(ask, name="preflight-release")
 
@@ -143,9 +152,9 @@ def judge_broker_clock(attempt: Attempt) -> Finding:
     return judge_skew(attempt.appended, "the broker's clock", sent=attempt.sent, answered=attempt.confirmed)
 
 
-def _release(broker: Broker) -> Release | None:
+def _release(broker: Broker, access: KafkaAccess) -> Release | None:
     try:
-        level = newest_level(broker.host, broker.port, within_s=ASK_WITHIN_S)
+        level = newest_level(broker.host, broker.port, access=access, within_s=ASK_WITHIN_S)
     except BrokerUnavailable:
         return None
     return None if level is None else release_of(level)

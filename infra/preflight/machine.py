@@ -25,7 +25,7 @@ LEAST_FILES = 1_024  # of sinks, processors and producers, each with its partiti
 SPARE_FILES = 512  # of the gateway, beside its clients
 MIN_PAGE_TOKEN_KEY_CHARS = 32  # the gateway refuses less
 PAGE_KEY_FILE = "gateway_page_token.key"
-SECRET_FILES = ("GATEWAY_KEYS_FILE", "GATEWAY_TLS_KEY")
+SECRET_FILES = ("GATEWAY_KEYS_FILE", "GATEWAY_TLS_KEY", "MDS_KAFKA_PASSWORD_FILE", "MDS_KAFKA_KEY_FILE")
 CERTIFICATE = "GATEWAY_TLS_CERTIFICATE"  # holds the key where no other file does
 
 

@@ -5,10 +5,12 @@ An address that asks who comes travels as `SecuredServers`, so that whoever is g
 
 from __future__ import annotations
 
+import hashlib
 import ipaddress
+import math
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
@@ -24,6 +26,14 @@ PROTOCOL = f"{PREFIX}SECURITY_PROTOCOL"
 NO_SECRET = SecretStr("")
 
 
+@dataclass(slots=True)
+class Refusal:
+    """The last refused login that clients of one process heard of: the brokers' words, and when by the monotonic clock."""
+
+    says: str = ""
+    heard_s: float = -math.inf
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaAccess:
     """Credentials that every client of one process shows to brokers, and whom it trusts; of files their paths."""
@@ -36,6 +46,9 @@ class KafkaAccess:
     certificate_file: Path | None = None  # PEM, with the chain: ours, for mutual TLS
     key_file: Path | None = None  # PEM; None: it is in certificate_file
     key_password: SecretStr = NO_SECRET
+    # SHA-256 of the files as they were when all this was read, by path
+    digests: Mapping[Path, str] = field(default_factory=dict, compare=False, repr=False)
+    refusal: Refusal = field(default_factory=Refusal, compare=False, repr=False)
 
     @property
     def uses_tls(self) -> bool:
@@ -90,6 +103,10 @@ class KafkaAccess:
                     f"the key of the certificate in {PREFIX}CERTIFICATE_FILE, in PEM, and {PREFIX}KEY_PASSWORD where it is encrypted",
                 ) from None
         return context
+
+    def renewed(self) -> bool:
+        """Return whether a file holds something else by now; blocking. A file that cannot be read is not new."""
+        return any(found and found != self.digests[path] for path, found in digests_of(self.digests).items())
 
     def check(self, servers: str) -> str:
         """Raise ConfigurationError where the settings contradict each other or a file is of no use.
@@ -170,6 +187,17 @@ class SecuredServers(str):
 def access_of(bootstrap: str) -> KafkaAccess:
     """Return what a client of these bootstrap servers shows there; nothing where they are only addresses."""
     return bootstrap.access if isinstance(bootstrap, SecuredServers) else PLAIN
+
+
+def digests_of(paths: Iterable[Path]) -> dict[Path, str]:
+    """Return the SHA-256 of files in hex, empty of one that cannot be read; blocking."""
+    found = {}
+    for path in paths:
+        try:
+            found[path] = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError:
+            found[path] = ""
+    return found
 
 
 def _is_given(value: object) -> bool:

@@ -30,6 +30,7 @@ from infra.runtime.kafka_access import (
     SaslMechanism,
     SecuredServers,
     SecurityProtocol,
+    digests_of,
 )
 from schemas.configuration.model import DEFAULT_PATH
 from schemas.errors import ConfigurationError
@@ -187,6 +188,12 @@ class MdsSettings(Settings):
                     f"{name} and {name}_FILE are both set", remedy="leave one of them out"
                 )
             password = read_secret(f"{name}_FILE", self.kafka_password_file)
+        files = (
+            self.kafka_password_file,
+            self.kafka_ca_file,
+            self.kafka_certificate_file,
+            self.kafka_key_file,
+        )
         return KafkaAccess(
             security_protocol=self.kafka_security_protocol,
             sasl_mechanism=self.kafka_sasl_mechanism,
@@ -196,6 +203,7 @@ class MdsSettings(Settings):
             certificate_file=self.kafka_certificate_file,
             key_file=self.kafka_key_file,
             key_password=self.kafka_key_password,
+            digests=digests_of(path for path in files if path is not None),
         )
 
     @property

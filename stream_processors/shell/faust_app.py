@@ -18,6 +18,7 @@ from faust.types import TP
 
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.logs import moved_place
+from infra.runtime.kafka_access import KafkaAccess, access_of
 from schemas.clocks import KnowledgeTime, RawOffset
 from schemas.errors import ConfigurationError
 from schemas.partitions import TopicPartition
@@ -62,6 +63,7 @@ def faust_settings(
     return {
         "id": f"{prefix}processors",
         "broker": ";".join(f"kafka://{server}" for server in bootstrap.split(",")),
+        "broker_credentials": _credentials(access_of(bootstrap)),
         "key_serializer": "raw",
         "value_serializer": "raw",
         "store": "memory://",
@@ -80,6 +82,19 @@ def faust_settings(
         "broker_request_timeout": max(REQUEST_TIMEOUT_S, session_timeout_s),
         "broker_commit_interval": COMMIT_EVERY_S,
     }
+
+
+def _credentials(access: KafkaAccess) -> faust.SASLCredentials | faust.SSLCredentials | None:
+    """Return what Faust shows to brokers, None where they do not ask."""
+    context = access.ssl_context()
+    if access.uses_sasl:
+        return faust.SASLCredentials(
+            username=access.username,
+            password=access.password.get_secret_value(),
+            ssl_context=context,
+            mechanism=access.sasl_mechanism,
+        )
+    return None if context is None else faust.SSLCredentials(context)
 
 
 def buffer_blocks(lanes: int) -> int:

@@ -44,11 +44,15 @@ WITH_ENTRIES: Mapping[str, Any] = {
 
 @dataclass
 class System:
-    """Simulator and four services on one broker and database, each with its own ports and topic prefix."""
+    """Simulator and four services on one broker and database, each with its own ports and topic prefix.
+
+    `own` are settings of a process, by its name, beside those of all.
+    """
 
     env: dict[str, str]
     logs: Path
     ports: dict[str, int]
+    own: dict[str, dict[str, str]] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     starts: int = 0
 
@@ -71,7 +75,7 @@ class System:
         """Start one process; its output goes to a log file of its own. `sinks#2` is a second replica of sinks."""
         service = name.partition("#")[0]
         module = "infra.simulator" if service == "simulator" else service
-        env = self.env
+        env = self.env | self.own.get(name, {})
         if service != name:
             self.ports.setdefault(name, free_port())
             env = env | {f"{OPS_PREFIX[service]}_OPS_PORT": str(self.ports[name])}
@@ -152,10 +156,10 @@ class System:
         ):
             return answer.status, await answer.json(content_type=None)
 
-    def tail(self, name: str) -> str:
-        """Return the last lines of a process's newest log, for failure messages."""
+    def tail(self, name: str, *, lines: int = 15) -> str:
+        """Return the last lines of a process's newest log."""
         logs = sorted(self.logs.glob(f"*-{name}.log"))
-        return "\n".join(logs[-1].read_text("utf-8", "replace").splitlines()[-15:]) if logs else "(no log)"
+        return "\n".join(logs[-1].read_text("utf-8", "replace").splitlines()[-lines:]) if logs else "(no log)"
 
 
 @contextmanager

@@ -15,8 +15,8 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka_access import access_of
-from schemas.errors import BrokerUnavailable
+from infra.runtime.kafka_access import PREFIX, Refusal, access_of
+from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.rights import NO_GROUP
 
 log = logging.getLogger(__name__)
@@ -41,6 +41,9 @@ NO_LEADER_YET = frozenset(
     }
 )
 
+# Said of a login that is refused, on either side; the client tries again by itself.
+LOGIN_CODES = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001 - the library's own codes
+
 Message: TypeAlias = confluent_kafka.Message
 """A record as the client gave it, or, where `error()` is one, an event of its partition (`logs.event_of`)."""
 
@@ -54,7 +57,7 @@ def common_config(bootstrap: str, client_id: str) -> dict[str, Any]:
         # librdkafka would write to stderr, between our JSON, forty lines a second while a broker is away; what it
         # has to say comes through the callback as well.
         "log_level": LOG_CRITICAL,
-        "error_cb": _teller(client_id),
+        "error_cb": _teller(client_id, access_of(bootstrap).refusal),
         "log.connection.close": False,
         "reconnect.backoff.ms": 50,
         "reconnect.backoff.max.ms": 1_000,
@@ -62,12 +65,14 @@ def common_config(bootstrap: str, client_id: str) -> dict[str, Any]:
     }
 
 
-def _teller(client_id: str) -> Callable[[KafkaError], None]:
-    """Return a callback that logs a client's errors, each kind at most once in ten seconds."""
+def _teller(client_id: str, refusal: Refusal) -> Callable[[KafkaError], None]:
+    """Return a callback that logs a client's errors, each kind at most once in ten seconds, and notes refused logins."""
     told_s: dict[int, float] = {}
 
     def tell(error: KafkaError) -> None:
         now_s = monotonic_s()
+        if error.code() in LOGIN_CODES:
+            refusal.says, refusal.heard_s = error.str(), now_s
         if now_s - told_s.get(error.code(), -TELL_AGAIN_S) >= TELL_AGAIN_S:
             told_s[error.code()] = now_s
             log.warning(
@@ -130,6 +135,20 @@ def consumer_config(bootstrap: str, client_id: str, *, group: str | None = None)
         "fetch.wait.max.ms": 100,  # how long an end of partition takes to be reported
         "fetch.queue.backoff.ms": 20,  # the default of a second stalls a reader whose queue was full
     }
+
+
+def refused_login(bootstrap: str, error: KafkaError) -> ConfigurationError:
+    """Return what a refused login asks of an operator; it shows no secret."""
+    access, says = access_of(bootstrap), error.str().partition(" (after ")[0]
+    if error.code() != KafkaError._AUTHENTICATION:  # noqa: SLF001
+        return ConfigurationError(
+            f"no TLS with the brokers at {bootstrap}: {says}",
+            remedy=f"correct {PREFIX}CA_FILE, and {PREFIX}CERTIFICATE_FILE where they ask for one; `mds preflight` says which",
+        )
+    return ConfigurationError(
+        f"the brokers at {bootstrap} refuse the user {access.username}: {says}",
+        remedy=f"correct {PREFIX}USERNAME and {PREFIX}PASSWORD; the user must have a password of {access.sasl_mechanism} on the cluster",
+    )
 
 
 def unavailable(what: str, error: KafkaException) -> BrokerUnavailable:

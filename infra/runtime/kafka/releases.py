@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import re
 import socket
+import ssl
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
 
+from infra.runtime.kafka_access import PLAIN, PREFIX, PROTOCOL, KafkaAccess
 from schemas.errors import BrokerUnavailable, ConfigurationError
 
 API_VERSIONS, REQUEST_VERSION, CORRELATION = 18, 3, 20734
@@ -24,6 +27,10 @@ MAX_VARINT_BITS = 35  # an unsigned one of 32 bits, seven in a byte
 HIGHEST_LEVELS = ((14, "3.6"), (19, "3.7"), (20, "3.8"), (21, "3.9"), (25, "4.0"), (27, "4.1"), (29, "4.2"), (30, "4.3"), (33, "4.4"))  # fmt: skip
 # KAFKA-20734: a broker of these that is killed may lose confirmed transactions.
 FIRST_LOSING, LAST_LOSING = (4, 3, 0), (4, 4, 0)
+# by OpenSSL's codes of verification
+_OTHER_NAME = "write the broker in MDS_KAFKA, and in its advertised.listeners, as its certificate names it, or have one issued with this name"
+_TIME = "renew the broker's certificate, and see that this machine's clock is right"
+CERTIFICATE_REMEDIES = {9: _TIME, 10: _TIME, 62: _OTHER_NAME, 64: _OTHER_NAME}
 _VERSION = re.compile(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?")
 
 
@@ -66,21 +73,56 @@ def release_of(level: int) -> Release | None:
     return None
 
 
-def newest_level(host: str, port: int, *, within_s: float) -> int | None:
+def newest_level(host: str, port: int, *, access: KafkaAccess = PLAIN, within_s: float) -> int | None:
     """Return the highest metadata.version a broker could run, None where it does not say; blocking.
 
-    Raises BrokerUnavailable where nobody answers in the protocol; each wait is bounded by `within_s`.
+    Raises BrokerUnavailable where nobody answers in the protocol, ConfigurationError where TLS tells us, or the broker,
+    that the other is not to be trusted; each wait is bounded by `within_s`.
     """
+    context = access.ssl_context()
     try:
-        with socket.create_connection((host, port), timeout=within_s) as connection:
+        with ExitStack() as opened:
+            connection = opened.enter_context(socket.create_connection((host, port), timeout=within_s))
+            if context is not None:
+                connection = opened.enter_context(context.wrap_socket(connection, server_hostname=host))
             connection.settimeout(within_s)
             connection.sendall(_request())
             answer = _received(connection)
         return levels(answer).get(FEATURE)
+    except ssl.SSLError as error:
+        raise _mistrust(f"{host}:{port}", error) from error
     except (OSError, struct.error, IndexError, ValueError) as error:
         raise BrokerUnavailable(
             f"{host}:{port} does not tell its features: {type(error).__name__}"
         ) from error
+
+
+def _mistrust(broker: str, error: ssl.SSLError) -> ConfigurationError | BrokerUnavailable:
+    """Return what a failure of TLS means: who does not trust whom, and why."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        why = str(error.verify_message).rstrip(".")
+        return ConfigurationError(
+            f"the certificate of the broker {broker} is not to be trusted: {why}",
+            remedy=CERTIFICATE_REMEDIES.get(
+                error.verify_code,
+                f"set {PREFIX}CA_FILE to the certificate of the authority that the cluster's are issued by",
+            ),
+        )
+    why = str(error.reason or type(error).__name__).replace("_", " ").lower()
+    if "alert" in why:
+        return ConfigurationError(
+            f"the broker {broker} does not trust us: {why}",
+            remedy=f"set {PREFIX}CERTIFICATE_FILE and {PREFIX}KEY_FILE to a certificate that is valid today, of an authority that it trusts",
+        )
+    if isinstance(error, ssl.SSLEOFError):
+        # a broker that ends looks the same
+        return BrokerUnavailable(
+            f"{broker} closed the connection while TLS began; does its listener speak TLS?"
+        )
+    return ConfigurationError(
+        f"no TLS with the broker {broker}: {why}",
+        remedy=f"set {PROTOCOL} to the protocol of that listener, or name another in MDS_KAFKA",
+    )
 
 
 def _request() -> bytes:

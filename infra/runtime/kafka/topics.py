@@ -21,6 +21,7 @@ from confluent_kafka.cimpl import NewTopic
 
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import NO_LEADER_YET, common_config, unavailable
+from infra.runtime.kafka.login import check_login
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.partitions import TopicPartition
 from schemas.topics import (
@@ -256,9 +257,13 @@ def partition_count(
 ) -> int:
     """Return how many partitions the cluster's topics under `prefix` have: the one count of everything by symbol.
 
-    Raises ConfigurationError where a market-data topic is missing or counts differ, BrokerUnavailable.
+    Raises ConfigurationError where a market-data topic is missing, counts differ or the broker refuses us, BrokerUnavailable.
     """
-    existing = Topics(bootstrap, client_id, within_s=within_s).partition_counts()
+    try:
+        existing = Topics(bootstrap, client_id, within_s=within_s).partition_counts()
+    except BrokerUnavailable:
+        check_login(bootstrap, within_s=within_s)
+        raise
     for name in (*RAW_TOPICS, *CANONICAL_TOPICS):
         if prefix + name not in existing:
             raise ConfigurationError(f"topic {prefix + name} does not exist", remedy="run `mds topics apply`")

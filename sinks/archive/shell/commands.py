@@ -18,6 +18,7 @@ from infra.runtime.backoff import RETRY_S
 from infra.runtime.clock import rfc3339
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.known_partitions import known_partitions
+from infra.runtime.kafka.login import watch_login
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ArchiveUnavailable, ConfigurationError, Fenced, MarketDataError
@@ -118,7 +119,11 @@ async def _run(root: Path, settings: SinkSettings, shared: MdsSettings) -> None:
         if archiver is None:
             return
         try:
-            await lifecycle.until_stopped(process, archiver.run(process.health))
+            await lifecycle.until_stopped(
+                process,
+                archiver.run(process.health),
+                watch_login(shared.bootstrap_servers, process.health),
+            )
         except* Fenced as fenced:
             # Started again by a supervisor, the two would take the archive from each other for ever.
             raise ConfigurationError(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock
 
 import pytest
 from faust.transport.drivers.aiokafka import Consumer as FaustConsumer
+from faust.transport.drivers.aiokafka import credentials_to_aiokafka_auth
 from faust.types import TP
 
+from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError
 from schemas.topics import RAW_BARS, RAW_TOPICS
 from stream_processors.shell.faust_app import (
@@ -51,6 +53,40 @@ async def test_the_app_is_what_it_must_be() -> None:
     assert issubclass(app.transport.Consumer, ProgressConsumer)
     assert app.conf.broker_session_timeout == 10.0
     assert app.conf.broker_request_timeout > app.conf.broker_session_timeout
+
+
+SECURED = {"MDS_KAFKA": "broker.example:9093,other.example:9093"}
+BY_PASSWORD = {
+    "MDS_KAFKA_SASL_MECHANISM": "SCRAM-SHA-256",
+    "MDS_KAFKA_USERNAME": "me",
+    "MDS_KAFKA_PASSWORD": "canary",
+}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "more", "expected"),
+    [
+        ("plaintext", {}, {"security_protocol": "PLAINTEXT"}),
+        ("ssl", {}, {"security_protocol": "SSL"}),
+        ("sasl_ssl", BY_PASSWORD, {"security_protocol": "SASL_SSL", "sasl_mechanism": "SCRAM-SHA-256", "sasl_plain_username": "me", "sasl_plain_password": "canary"}),
+        ("sasl_plaintext", BY_PASSWORD, {"security_protocol": "SASL_PLAINTEXT", "sasl_mechanism": "SCRAM-SHA-256", "sasl_plain_username": "me", "sasl_plain_password": "canary"}),
+    ],
+)  # fmt: skip
+async def test_faust_shows_what_all_our_clients_show(
+    protocol: str, more: Mapping[str, str], expected: Mapping[str, str]
+) -> None:
+    """Its driver is another library, which has TLS from Python; names of brokers are checked."""
+    env = {**SECURED, **more, "MDS_KAFKA_SECURITY_PROTOCOL": protocol}
+    app = build_app(MdsSettings.from_env(env).bootstrap_servers, Nobody(), partitions=4)
+    shown = dict(credentials_to_aiokafka_auth(app.conf.broker_credentials))
+    context = shown.pop("ssl_context", None)
+
+    assert shown == expected
+    assert (context is not None and context.check_hostname) is protocol.endswith("ssl")
+    assert [str(url) for url in app.conf.broker] == [
+        f"kafka://{each}" for each in SECURED["MDS_KAFKA"].split(",")
+    ]
+    assert "canary" not in repr(app.conf.broker_credentials)
 
 
 @pytest.mark.parametrize("lanes", [3, 12, 48, 192, 768])
