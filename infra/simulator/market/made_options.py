@@ -200,7 +200,8 @@ class _MadeUpChain:
         bid, ask = _down(mid - half), _up(mid + half)
         draw = generator(self.seed, name, "book", stamp // step)
         asked = away < FARTHEST or generator(self.seed, name, "sides", 0).random() >= WITHOUT_ASK
-        last, size, time, day = self.trades(contract, name, ends, away)
+        held = self.held(name, away)
+        last, size, time, day = self.trades(contract, name, ends, held)
         return SimulatedLeg(
             contract=contract,
             style=root_terms(contract.root).style,
@@ -214,7 +215,7 @@ class _MadeUpChain:
             last_size=size,
             last_time=time,
             day=day,
-            open_interest=self.interest(name, away),
+            open_interest=self.interest(name, held),
         )
 
     def worth(self, contract: OptionContract, ends: int, moment: int) -> float:
@@ -228,10 +229,10 @@ class _MadeUpChain:
             return held
         return max(spot - contract.strike if is_call else contract.strike - spot, 0.0, held)
 
-    def interest(self, name: str, away: float) -> int:
+    def interest(self, name: str, held: float) -> int:
         """Return the contracts open at the end of the session before the newest."""
         day = self.sessions[0].day // DAY_US
-        return int(self.held(name, away) * generator(self.seed, name, "interest", day).uniform(0.9, 1.1))
+        return int(held * generator(self.seed, name, "interest", day).uniform(0.9, 1.1))
 
     def held(self, name: str, away: float) -> float:
         """Return about how many are open of a contract."""
@@ -239,13 +240,13 @@ class _MadeUpChain:
         return scale * math.exp(-8.0 * away)
 
     def trades(
-        self, contract: OptionContract, name: str, ends: int, away: float
+        self, contract: OptionContract, name: str, ends: int, held: float
     ) -> tuple[float | None, int, int | None, Candle | None]:
         """Return price, size and time of the last trade, and the day's trades; those of the session before have no day."""
         for session in self.traded(ends)[:2]:
             length = session.close - session.open
             wanted = generator(self.seed, name, "volume", session.day // DAY_US).uniform(-0.1, 0.4)
-            total = int(self.held(name, away) * max(0.0, wanted))
+            total = int(held * max(0.0, wanted))
             done = min(SLOTS, (min(self.now, session.close) - session.open) * SLOTS // length)
             traded = total * done // SLOTS
             if traded:

@@ -19,6 +19,7 @@ from infra.simulator.market.option_legs import SimulatedLeg, ends_at, leg_order
 from infra.simulator.market.view import MarketView
 
 CACHED_OPTION_DAYS = 2  # symbol-days of about 12 MB
+CACHED_CHAINS = 4  # of about 2 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +30,16 @@ class OptionBook:
     root: Path | None = None
     _reading: Lock = field(default_factory=Lock, init=False, repr=False, compare=False)
 
+    @lru_cache(maxsize=CACHED_CHAINS)  # noqa: B019 - books are few, and equal ones have equal chains
     def legs(self, view: MarketView, listing: Listing, now: int) -> Sequence[SimulatedLeg]:
         """Return the contracts listed at market time `now` (µs) in the order of a chain; none of a symbol without options.
 
         A contract is listed until the close of its last session. Takes a second where a day must be read: keep it off the event loop.
+        While the clock stands, at the end of the data or where it was stopped, a chain is made once for all its pages.
         """
         calendar = view.calendar(listing)
         if listing.synthetic:
-            return made_up_legs(self.seed, view, listing, now)
+            return tuple(made_up_legs(self.seed, view, listing, now))
         found = self._newest(listing.symbol, calendar.date_of(now))
         if found is None:
             return ()
@@ -46,10 +49,10 @@ class OptionBook:
             filed = _cached_day(path, listing.symbol, day)
         ends = {expiry: ends_at(calendar, expiry) for expiry in {each.expiry for each in filed.styles}}
         listed = (filed.leg(each, now) for each in filed.styles if now < ends[each.expiry])
-        legs = sorted((leg for leg in listed if leg is not None), key=leg_order)
+        legs = tuple(sorted((leg for leg in listed if leg is not None), key=leg_order))
         begun = view.sessions_before(listing, now)
         is_over = bool(begun) and calendar.date_of(begun[0].open) > day
-        return [replace(leg, day=None) for leg in legs] if is_over else legs
+        return tuple(replace(leg, day=None) for leg in legs) if is_over else legs
 
     def has(self, listing: Listing) -> bool:
         """Whether a symbol has options on some day."""

@@ -122,3 +122,10 @@ def test_what_is_no_archive_or_too_large_is_refused(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(lean_files, "MAX_FILE_BYTES", 3)
     with pytest.raises(MalformedPayload, match="split the file by day"):
         list(read_rows(zipped(tmp_path, "a,b\n")))
+
+
+@pytest.mark.parametrize("day", ["2013100", "2013+1+7", "20131307", "2013-W01", "2013 1 7", "", "١٢٣٤٠٥٠٦"])
+def test_what_is_no_day_is_refused(tmp_path: Path, day: str) -> None:
+    """However near it comes to one that a number can be read from."""
+    with pytest.raises(MalformedPayload, match="a row is not date,open"):
+        read_daily_rows(zipped(tmp_path, f"{day},1,2,1,1,9\n"))

@@ -15,7 +15,7 @@ from infra.simulator.market.option_legs import SimulatedLeg
 from schemas.errors import MalformedPayload
 from schemas.symbols.occ import spelled
 from tests.support.option_minutes import dollars, filed_contracts, last_rows, milliseconds
-from tests.support.simulations import frozen_view, seconds
+from tests.support.simulations import SYNTHETIC_NOW, frozen_view, seconds
 
 DAY = "2015-12-24"
 
@@ -146,3 +146,20 @@ def test_a_bad_member_is_named(market_data: Path, tmp_path: Path, name: str, row
 
     with pytest.raises(MalformedPayload, match=f"{words}.*fetch the data set again"):
         chain(tmp_path, "10:30:00")
+
+
+def test_while_the_clock_stands_a_chain_is_made_once() -> None:
+    """A vendor's client reads it page by page; of another moment, market or seed it is another one."""
+    view, other = frozen_view(None, SYNTHETIC_NOW), frozen_view(None, SYNTHETIC_NOW)
+    listing, sibling = view.market.listing("SIM001"), view.market.listing("SIM002")
+    assert listing is not None
+    assert sibling is not None
+    now, book = view.now("SIM001"), OptionBook(seed=1)
+    legs = book.legs(view, listing, now)
+
+    assert legs
+    assert book.legs(view, listing, now) is legs
+    assert book.legs(other, listing, now) == legs
+    assert book.legs(view, listing, now + 60_000_000) != legs
+    assert OptionBook(seed=2).legs(view, listing, now) != legs
+    assert book.legs(view, sibling, now) != legs
