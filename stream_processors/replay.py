@@ -172,13 +172,15 @@ def _piped(source: BinaryIO, ended: list[StreamedRecord]) -> Iterator[RawRecord]
         ended.append(END)
 
 
-def _source(options: argparse.Namespace, ended: list[StreamedRecord]) -> tuple[Iterator[RawRecord], int]:
-    """Return the raw records and how many partitions their topics have."""
+def _source(
+    options: argparse.Namespace, bootstrap: str, ended: list[StreamedRecord]
+) -> tuple[Iterator[RawRecord], int]:
+    """Return the raw records, of a broker where the options name one, and how many partitions their topics have."""
     if options.bootstrap is None:
         return _piped(sys.stdin.buffer, ended), options.partitions
     topics, prefix = options.raw_topic or RAW_TOPICS, options.prefix
-    count = partition_count(options.bootstrap, prefix=prefix, client_id=f"{prefix}processor-replay")
-    return from_kafka(options.bootstrap, topics, count, prefix=prefix), count
+    count = partition_count(bootstrap, prefix=prefix, client_id=f"{prefix}processor-replay")
+    return from_kafka(bootstrap, topics, count, prefix=prefix), count
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -203,10 +205,11 @@ def main(arguments: Sequence[str]) -> int:
     if (options.bootstrap is None) == (options.partitions is None):
         parser.error("give --bootstrap, or --partitions with the records on stdin")
     try:
-        replay_calendars(_settings(options.bootstrap, options.prefix))
+        shared = _settings(options.bootstrap, options.prefix)
+        replay_calendars(shared)
         check_implemented()
         ended: list[StreamedRecord] = []
-        records, count = _source(options, ended)
+        records, count = _source(options, shared.bootstrap_servers, ended)
         for streamed in chain(replay(records, count, options.symbol), ended):
             write_record(sys.stdout.buffer, streamed)
         sys.stdout.buffer.flush()

@@ -175,6 +175,22 @@ def test_preflight_says_why_a_login_is_refused(broker: SecuredKafka, tmp_path: P
     assert not any(each in printed for each in spellings(WRONG))
 
 
+def test_a_replay_that_names_the_brokers_itself_logs_in_there(broker: SecuredKafka) -> None:
+    """Its option is an address alone; what is shown there is of the settings."""
+    env = broker.settings(USER, PASSWORD)
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MDS_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "stream_processors", "replay", "--bootstrap", env["MDS_KAFKA"]],
+        env={**inherited, **env, "MDS_MARKET_CLOCK": "simulator"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_may_not_be_seen_is_as_good_as_absent(broker: SecuredKafka) -> None:
     """A user without rights sees no topics, and nothing else either."""
     broker.give_passwords({"mds-stranger": PASSWORD})
