@@ -67,11 +67,9 @@ async def main() -> None:
                 policy=policy,
                 standstill=standstill,
             )
-            await lifecycle.until_stopped(
-                process,
-                produce(resources, _reloading(shared, process)),
-                watch_login(shared.bootstrap_servers, process.health),
-            )
+            producing = produce(resources, _reloading(shared, process))
+            watching = watch_login(shared.bootstrap_servers, process.health)
+            await lifecycle.until_stopped(process, producing, watching)
 
 
 def _reloading(shared: MdsSettings, process: lifecycle.Process) -> Reloading | None:

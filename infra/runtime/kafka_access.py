@@ -27,7 +27,7 @@ NO_SECRET = SecretStr("")
 
 
 @dataclass(slots=True)
-class Refusal:
+class RefusedLogin:
     """The last refused login that clients of one process heard of: the brokers' words, and when by the monotonic clock."""
 
     says: str = ""
@@ -48,7 +48,7 @@ class KafkaAccess:
     key_password: SecretStr = NO_SECRET
     # SHA-256 of the files as they were when all this was read, by path
     digests: Mapping[Path, str] = field(default_factory=dict, compare=False, repr=False)
-    refusal: Refusal = field(default_factory=Refusal, compare=False, repr=False)
+    refusal: RefusedLogin = field(default_factory=RefusedLogin, compare=False, repr=False)
 
     @property
     def uses_tls(self) -> bool:

@@ -15,7 +15,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka_access import PREFIX, Refusal, access_of
+from infra.runtime.kafka_access import PREFIX, RefusedLogin, access_of
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.rights import NO_GROUP
 
@@ -65,7 +65,7 @@ def common_config(bootstrap: str, client_id: str) -> dict[str, Any]:
     }
 
 
-def _teller(client_id: str, refusal: Refusal) -> Callable[[KafkaError], None]:
+def _teller(client_id: str, refusal: RefusedLogin) -> Callable[[KafkaError], None]:
     """Return a callback that logs a client's errors, each kind at most once in ten seconds, and notes refused logins."""
     told_s: dict[int, float] = {}
 

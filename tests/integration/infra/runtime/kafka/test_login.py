@@ -113,15 +113,21 @@ def test_a_refusal_is_told_at_once_with_its_remedy(
     broker: SecuredKafka,
     tmp_path: Path,
 ) -> None:
-    """Whoever asks for the partition count, as every service does first, hears it; no secret is shown."""
+    """Long before a client would give up; no secret is shown."""
     begun_s = monotonic()
     with pytest.raises(ConfigurationError) as caught:
-        partition_count(servers(make(broker, tmp_path)), client_id="test", within_s=2)
+        check_login(servers(make(broker, tmp_path)))
 
     assert says in caught.value.problem
     assert remedy in caught.value.remedy
     assert monotonic() - begun_s < PROMPTLY_S
     assert not any(each in str(caught.value) for secret in (PASSWORD, WRONG) for each in spellings(secret))
+
+
+def test_who_asks_for_the_partition_count_hears_of_a_refusal(broker: SecuredKafka) -> None:
+    """As every service does first: it ends with that instead of waiting for a broker that is there."""
+    with pytest.raises(ConfigurationError, match=f"refuse the user {USER}"):
+        partition_count(servers(broker.settings(USER, WRONG)), client_id="test", within_s=2)
 
 
 def test_a_broker_that_is_away_is_no_refusal(broker: SecuredKafka) -> None:
@@ -151,7 +157,7 @@ def preflight(env: dict[str, str], home: Path) -> tuple[dict[str, dict[str, str]
         timeout=120,
         check=False,
     )
-    found = {each["check"]: each for each in json.loads(done.stdout)["checks"]}
+    found = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
     return found, done.stdout + done.stderr
 
 
