@@ -1,21 +1,35 @@
-"""PromQL as far as dashboards use it: a reader of expressions, and what it finds wrong with them by the declared metrics."""
+"""PromQL as far as rules and dashboards use it: a reader of expressions, and what it finds wrong with them by the declared metrics."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from infra.runtime import metrics, objective_metrics
 
 TOKEN = re.compile(
-    r"\s*(?:(?P<range>\[[^\]]*\])|(?P<string>\"(?:[^\"\\]|\\.)*\")|(?P<number>\d+(?:\.\d+)?)"
+    r"\s*(?:(?P<range>\[[^\]]*\])|(?P<string>\"(?:[^\"\\]|\\.)*\")|(?P<duration>\d+(?:ms|[smhdw])\b)|(?P<number>\d+(?:\.\d+)?)"
     r"|(?P<name>[a-zA-Z_:][\w:]*)|(?P<sign>=~|!~|!=|==|>=|<=|[-+*/%^<>=(){},]))"
 )
 RANGE = re.compile(r"\[(?:\d+(?:ms|[smhdw])|\$__rate_interval|\$__range)\]")
 AGGREGATIONS = frozenset({"sum", "min", "max", "avg", "count"})
 # of a counter's growth: nothing else may be made of a counter
 GROWTH = frozenset({"rate", "increase"})
-FUNCTIONS = GROWTH | {"histogram_quantile", "time", "vector"}
-OPERATORS = frozenset({"+", "-", "*", "/", "%", "^", ">", "<", ">=", "<=", "==", "!=", "and", "or", "unless"})
+# of a gauge's values within a range
+OVER_TIME = frozenset({"max_over_time", "min_over_time"})
+FUNCTIONS = GROWTH | OVER_TIME | {"absent", "histogram_quantile", "time", "vector"}
+# operators by how loosely they bind; all are read from the left but the power, which nobody uses twice
+OPERATORS = {
+    operator: strength
+    for strength, operators in enumerate(
+        (("or",), ("and", "unless"), (">", "<", ">=", "<=", "==", "!="), ("+", "-"), ("*", "/", "%"), ("^",))
+    )
+    for operator in operators
+}
+MATCHING = frozenset({"on", "ignoring"})
+GROUPING = frozenset({"group_left", "group_right"})
 SCRAPED = frozenset({"job", "instance"})
 
 
@@ -30,13 +44,22 @@ class Constant:
     text: str
 
 
+class Matcher(NamedTuple):
+    """What a selector asks of one label."""
+
+    label: str
+    operator: str
+    value: str
+
+
 @dataclass(frozen=True)
 class Selector:
-    """Series of a metric by matchers of labels; with a range, their values within it."""
+    """Series of a metric by matchers of labels; with a range, their values within it; with an offset, as they were then."""
 
     metric: str
-    matchers: tuple[tuple[str, str, str], ...]
-    range: str
+    matchers: tuple[Matcher, ...] = ()
+    range: str = ""
+    offset: str = ""
 
 
 @dataclass(frozen=True)
@@ -50,11 +73,17 @@ class Call:
 
 @dataclass(frozen=True)
 class Binary:
-    """Two operands."""
+    """Two operands; of vectors, those belong together whose labels `on` are equal, or all but those it names `ignoring`.
+
+    `matched` is which of the two, empty where all labels count; `grouped` are labels that come from the one of many to one.
+    """
 
     operator: str
     left: Node
     right: Node
+    matched: str = ""
+    labels: tuple[str, ...] = ()
+    grouped: tuple[str, ...] = ()
 
 
 Node = Constant | Selector | Call | Binary
@@ -69,6 +98,20 @@ class Declared:
     type: str
     labels: frozenset[str]
     words: str = ""
+
+
+def scraped() -> dict[str, Declared]:
+    """Return every series that our processes tell, by its name."""
+    found = {}
+    for name, kind, labels, words, _ in metrics.declared(objective_metrics):
+        if kind == "histogram":
+            found[f"{name}_bucket"] = Declared("counter", frozenset({*labels, "le"}), words)
+            found |= {
+                f"{name}_{part}": Declared("counter", frozenset(labels), words) for part in ("sum", "count")
+            }
+        else:
+            found[name] = Declared(kind, frozenset(labels), words)
+    return found
 
 
 class _Reader:
@@ -92,10 +135,16 @@ class _Reader:
         self._at += 1
         return text
 
-    def _expression(self) -> Node:
+    def _expression(self, strength: int = 0) -> Node:
         left = self._operand()
-        while self._peek()[1] in OPERATORS:
-            left = Binary(self._take(), left, self._operand())
+        while OPERATORS.get(self._peek()[1], -1) >= strength:
+            operator, matched, labels, grouped = self._take(), "", (), ()
+            if self._peek()[1] in MATCHING:
+                matched, labels = self._take(), self._labels()
+            if matched and self._peek()[1] in GROUPING:
+                self._take()
+                grouped = self._labels()
+            left = Binary(operator, left, self._expression(OPERATORS[operator] + 1), matched, labels, grouped)
         return left
 
     def _operand(self) -> Node:
@@ -111,20 +160,27 @@ class _Reader:
             raise NotPromql(f"an operand expected, {text or 'the end'} found")
         name = self._take()
         if name in AGGREGATIONS:
-            by = self._labels() if self._peek()[1] == "by" else ()
-            return Call(name, by, self._arguments())
+            return Call(name, self._by(), self._arguments())
         if self._peek()[1] == "(":
             if name not in FUNCTIONS:
                 raise NotPromql(f"{name} is no function")
             return Call(name, (), self._arguments())
         return self._selector(name)
 
-    def _labels(self) -> tuple[str, ...]:
+    def _by(self) -> tuple[str, ...]:
+        if self._peek()[1] != "by":
+            return ()
         self._take("by")
+        return self._labels()
+
+    def _labels(self) -> tuple[str, ...]:
         self._take("(")
-        found = [self._take()]
-        while self._peek()[1] == ",":
-            self._take()
+        found: list[str] = []
+        while self._peek()[1] != ")":
+            if found:
+                self._take(",")
+            if self._peek()[0] != "name":
+                raise NotPromql(f"a label expected, {self._peek()[1] or 'the end'} found")
             found.append(self._take())
         self._take(")")
         return tuple(found)
@@ -140,20 +196,30 @@ class _Reader:
         return tuple(found)
 
     def _selector(self, metric: str) -> Selector:
-        matchers = []
+        matchers: list[Matcher] = []
         if self._peek()[1] == "{":
             self._take("{")
             while self._peek()[1] != "}":
-                matchers.append((self._take(), self._take(), self._take()))
-                if matchers[-1][1] not in ("=", "!=", "=~", "!~") or not matchers[-1][2].startswith('"'):
-                    raise NotPromql(f"no matcher: {''.join(matchers[-1])}")
+                label, operator, value = self._take(), self._take(), self._take()
+                if operator not in ("=", "!=", "=~", "!~") or not value.startswith('"'):
+                    raise NotPromql(f"no matcher: {label}{operator}{value}")
+                matchers.append(Matcher(label, operator, value[1:-1]))
                 if self._peek()[1] != "}":
                     self._take(",")
             self._take("}")
         kind, text = self._peek()
         if kind == "range" and RANGE.fullmatch(text) is None:
             raise NotPromql(f"no range: {text}")
-        return Selector(metric, tuple(matchers), self._take() if kind == "range" else "")
+        within = self._take() if kind == "range" else ""
+        return Selector(metric, tuple(matchers), within, self._offset())
+
+    def _offset(self) -> str:
+        if self._peek()[1] != "offset":
+            return ""
+        self._take()
+        if self._peek()[0] != "duration":
+            raise NotPromql(f"a duration expected, {self._peek()[1] or 'the end'} found")
+        return self._take()
 
 
 def _tokens(text: str) -> Iterator[tuple[str, str]]:
@@ -181,6 +247,15 @@ def selectors(node: Node) -> list[Selector]:
     return [each for part in inner for each in selectors(part)]
 
 
+def grouped_by(node: Node) -> frozenset[str]:
+    """Return the labels an expression sums up by or matches on."""
+    if isinstance(node, Call):
+        return frozenset(node.by).union(*map(grouped_by, node.arguments))
+    if isinstance(node, Binary):
+        return frozenset({*node.labels, *node.grouped}) | grouped_by(node.left) | grouped_by(node.right)
+    return frozenset()
+
+
 def labels_of(node: Node, declared: Mapping[str, Declared]) -> frozenset[str]:
     """Return the labels of what an expression gives."""
     if isinstance(node, Selector):
@@ -188,7 +263,8 @@ def labels_of(node: Node, declared: Mapping[str, Declared]) -> frozenset[str]:
     if isinstance(node, Binary):
         left, right = labels_of(node.left, declared), labels_of(node.right, declared)
         # a number has no labels and leaves those of the other side; of two vectors the left one's are kept
-        return left | right if node.operator == "or" or node.left in SCALARS else left
+        given = left | right if node.operator == "or" or node.left in SCALARS else left
+        return given | frozenset(node.grouped)
     if isinstance(node, Constant):
         return frozenset()
     if node.name in AGGREGATIONS:
@@ -220,11 +296,12 @@ def _faults_of(node: Selector, declared: Mapping[str, Declared], around: tuple[s
     if found is None:
         yield f"{node.metric} is not declared"
         return
-    matched = {label for label, _, _ in node.matchers}
+    matched = {each.label for each in node.matchers}
     if matched - found.labels - SCRAPED:
         yield f"{node.metric} has no label {sorted(matched - found.labels - SCRAPED)}"
-    grows = bool(around) and around[-1] in GROWTH
-    if grows != (found.type == "counter") or grows != bool(node.range):
+    inside = around[-1] if around else ""
+    grows = inside in GROWTH
+    if grows != (found.type == "counter") or (grows or inside in OVER_TIME) != bool(node.range):
         yield f"{node.metric}: rate and increase are of counters over a range, and counters are read by nothing else"
     if node.metric.endswith("_bucket") and "histogram_quantile" not in around:
         yield f"{node.metric}: buckets are summed up to each edge; read them as a quantile"

@@ -7,7 +7,8 @@ from collections import Counter
 
 import pytest
 
-from tests.support.alert_rules import ALERT_FILES, MONITORING, ROOT, RUNBOOKS, alerts, grouped_by, rules
+from tests.support.alert_rules import ALERT_FILES, MONITORING, ROOT, RUNBOOKS, alerts, rules
+from tests.support.promql import grouped_by, parsed
 
 SLO = {
     "MdsGapViolation": "critical",
@@ -54,7 +55,7 @@ def test_an_alert_says_what_is_hurt_and_what_to_do(name: str) -> None:
     rule = alerts()[name]
     said = rule["annotations"]
     shown = set(re.findall(r"\$labels\.(\w+)", said["description"]))
-    kept = grouped_by(rule["expr"].split(" < on ()")[0]) - {"le"}
+    kept = grouped_by(parsed(rule["expr"])) - {"le"}
 
     assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
     assert rule["labels"].keys() == {"severity"}

@@ -14,25 +14,16 @@ from infra.runtime.calendar_horizon import WARN_BELOW_DAYS
 from producers.http.shell.failures import BANNED
 from producers.vendors.shell.socket import ENDPOINT
 from schemas.backfill import ENDED
-from tests.support.alert_rules import (
-    ALERT_FILES,
-    RECORDING,
-    Matcher,
-    Selector,
-    alerts,
-    grouped_by,
-    rules,
-    selectors,
-)
+from tests.support.alert_rules import ALERT_FILES, RECORDING, alerts, rules
+from tests.support.promql import SCRAPED, Declared, faults, grouped_by, labels_of, parsed, scraped, selectors
 
 EXPRESSIONS = {
     rule.get("alert") or rule["record"]: rule["expr"]
     for path in (*ALERT_FILES, RECORDING)
     for rule in rules(path)
 }
-OF_TARGETS = {"job", "instance"}
 # What Prometheus and the blackbox exporter tell.
-OF_OTHERS: Mapping[str, set[str]] = {"up": set(), "probe_success": set()}
+OF_OTHERS = ("up", "probe_success")
 # Labels whose values are a list of ours: what is asked of them is on it.
 VALUES: Mapping[str, Collection[str]] = {
     "status": ENDED,
@@ -44,34 +35,28 @@ VALUES: Mapping[str, Collection[str]] = {
 }
 
 
-def told() -> dict[str, set[str]]:
-    """Return the labels of every series that can be scraped or is recorded, by its name."""
-    found: dict[str, set[str]] = {name: set(labels) for name, labels in OF_OTHERS.items()}
-    for name, kind, labels, _, _ in metrics.declared(objective_metrics):
-        if kind == "histogram":
-            found |= {f"{name}_{part}": set(labels) for part in ("sum", "count")}
-            found[f"{name}_bucket"] = {*labels, "le"}
-        else:
-            found[name] = set(labels)
+def told() -> dict[str, Declared]:
+    """Return every series that can be scraped or is recorded, by its name."""
+    found = {name: Declared("gauge", frozenset()) for name in OF_OTHERS} | scraped()
     for rule in rules(RECORDING):
-        found[rule["record"]] = grouped_by(rule["expr"])
+        found[rule["record"]] = Declared("gauge", labels_of(parsed(rule["expr"]), found))
     return found
+
+
+TOLD = told()
 
 
 @pytest.mark.parametrize("name", sorted(EXPRESSIONS))
 def test_an_expression_reads_what_is_told(name: str) -> None:
-    """A name, label or value that nobody tells is a rule that never fires."""
-    known, read = told(), selectors(EXPRESSIONS[name])
+    """A name, label or value that nobody tells is a rule that never fires; each metric is read as its type is."""
+    expression = parsed(EXPRESSIONS[name])
+    read = selectors(expression)
 
     assert read
-    for each in read:
-        assert each.metric in known
-        for asked in each.matchers:
-            assert asked.label in known[each.metric] | OF_TARGETS
-            if asked.label in VALUES:
-                assert asked.value in VALUES[asked.label]
-    of_any = OF_TARGETS.union(*(known[each.metric] for each in read))
-    assert grouped_by(EXPRESSIONS[name]) <= of_any
+    assert list(faults(expression, TOLD)) == []
+    for asked in (asked for each in read for asked in each.matchers if asked.label in VALUES):
+        assert asked.value in VALUES[asked.label]
+    assert grouped_by(expression) <= SCRAPED.union(*(TOLD[each.metric].labels for each in read))
 
 
 def test_no_rule_takes_a_scalar() -> None:
@@ -93,7 +78,10 @@ def test_limits_are_those_of_the_objectives() -> None:
     assert limits("MdsCalendarHorizon") == [WARN_BELOW_DAYS]
     for name, pair in (("MdsSloBurnFast", fast), ("MdsSloBurnSlow", slow)):
         assert limits(name) == [pair.factor, pair.factor]
-        assert [each.matchers[0].value for each in selectors(EXPRESSIONS[name])] == [pair.long, pair.short]
+        assert [each.matchers[0].value for each in selectors(parsed(EXPRESSIONS[name]))] == [
+            pair.long,
+            pair.short,
+        ]
 
 
 def test_quantiles_are_taken_at_an_edge_that_is_counted() -> None:
@@ -103,24 +91,3 @@ def test_quantiles_are_taken_at_an_edge_that_is_counted() -> None:
     assert SLOW_MS in edges["ws_publish_latency_ms"]
     assert 1_000 in edges["write_batch_ms"]
     assert "> 1000" in alerts()["MdsSinkSlow"]["expr"]
-
-
-@pytest.mark.parametrize(
-    ("expression", "found"),
-    [
-        pytest.param("sum by (a, b) (rate(x_total[5m])) > 0.5", [Selector("x_total", ())], id="function"),
-        pytest.param(
-            'x{a!="b c",d=~"e.+"} and on () (max(y) == 1)',
-            [Selector("x", (Matcher("a", "!=", "b c"), Matcher("d", "=~", "e.+"))), Selector("y", ())],
-            id="matchers",
-        ),
-        pytest.param(
-            "x - x offset 1h < on () group_left () m:r:n unless z",
-            [Selector("x", ()), Selector("x", ()), Selector("m:r:n", ()), Selector("z", ())],
-            id="operators",
-        ),
-    ],
-)
-def test_what_an_expression_reads_is_found(expression: str, found: list[Selector]) -> None:
-    """The search itself."""
-    assert selectors(expression) == found

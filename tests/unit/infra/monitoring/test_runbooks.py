@@ -17,13 +17,12 @@ from infra.runtime import metrics, objective_metrics
 from producers.settings import ProducersSettings
 from sinks.settings import SinkSettings
 from stream_processors.settings import ProcessorSettings
-from tests.support.alert_rules import RUNBOOKS
+from tests.support.alert_rules import RUNBOOKS, first_look
 
 PAGES = sorted(path for path in RUNBOOKS.glob("*.md") if path.stem != "README")
 HEADINGS = [
     "Meaning", "First look", "Causes, the most frequent first", "Cure", "When to wake whom", "How it was tested",
 ]  # fmt: skip
-FENCE = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`(mds [^`]+)`")
 ADDRESS = re.compile(r"'(http://127\.0\.0\.1:[^']+)'")
 OPS_ROUTES = {"/livez", "/readyz", "/metrics"}
@@ -35,12 +34,6 @@ OPS_PORTS = {
     GatewaySettings().ops_port,
 }
 MIN_COMMANDS, MAX_COMMANDS = 3, 5
-
-
-def commands(page: Path) -> list[str]:
-    """Return the commands of a page's first look."""
-    (block,) = FENCE.findall(page.read_text("utf-8"))
-    return str(block).splitlines()
 
 
 def is_there(command: str) -> bool:
@@ -78,7 +71,7 @@ def test_a_runbook_has_the_shape_of_all(page: Path) -> None:
 
     assert text.startswith(f"# {page.stem}\n")
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == HEADINGS
-    assert MIN_COMMANDS <= len(commands(page)) <= MAX_COMMANDS
+    assert MIN_COMMANDS <= len(first_look(page.stem)) <= MAX_COMMANDS
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
@@ -86,9 +79,9 @@ def test_every_command_of_a_runbook_is_there(page: Path) -> None:
     """With its options, and every address with its parameters."""
     text = page.read_text("utf-8")
     asked = ADDRESS.findall(text)
-    said = [line for line in commands(page) if line.startswith("mds ")] + INLINE.findall(text)
+    said = [line for line in first_look(page.stem) if line.startswith("mds ")] + INLINE.findall(text)
 
-    assert [line for line in commands(page) if not line.startswith(("mds ", "curl -s 'http://"))] == []
+    assert [line for line in first_look(page.stem) if not line.startswith(("mds ", "curl -s 'http://"))] == []
     assert [command for command in said if not is_there(command)] == []
     assert [address for address in asked if not is_answered(address)] == []
 
