@@ -179,6 +179,7 @@ RULES_HEAD = "# Written from the declarations by the generator; change those.\n"
 # Raw topics are the truth, and the broker deletes the first of them after so long.
 RAW_RETENTION_S = min(stream.raw_retention_days for stream in STREAMS) * DAY_S
 PLACE = "{{ $labels.topic }}/{{ $labels.partition }}"
+ARCHIVE_PANEL = "/d/mds-ingestion?viewPanel=13"  # how old what is archived is
 
 
 def archive_rules() -> str:
@@ -211,5 +212,9 @@ def _rule(name: str, expression: str, **annotations: str) -> dict[str, Any]:
         "expr": expression,
         "for": "1h",  # a restart is no alarm
         "labels": {"severity": "warning"},
-        "annotations": {**annotations, "runbook_url": f"docs/runbooks/{name}.md"},
+        "annotations": {
+            **annotations,
+            "runbook_url": f"docs/runbooks/{name}.md",
+            "dashboard_url": ARCHIVE_PANEL,
+        },
     }

@@ -60,7 +60,7 @@ def test_an_alert_says_what_is_hurt_and_what_to_do(name: str) -> None:
     assert set(rule) == {"alert", "expr", "for", "labels", "annotations"}
     assert rule["labels"].keys() == {"severity"}
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
-    assert set(said) == {"summary", "description", "runbook_url"}
+    assert set(said) == {"summary", "description", "runbook_url", "dashboard_url"}
     assert re.fullmatch(r"[A-Z][^{}]*\.", said["summary"])
     assert kept <= shown <= kept | OF_TARGETS
     assert "$value" in said["description"] or "absent(" in rule["expr"]

@@ -27,6 +27,7 @@ RUNBOOK = "Runbook of "
 # units as Grafana names them; one it does not know is shown as if it were a word
 UNITS = {"none", "short", "s", "ms", "d", "percentunit", "ops", "reqps", "wps", "Bps"}
 ADDRESS = re.compile(r"/d/([\w-]+)\?")
+PANEL_ADDRESS = re.compile(r"/d/(?P<uid>[\w-]+)(?:\?viewPanel=(?P<panel>\d+))?")
 
 
 def panels() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -128,6 +129,22 @@ def bounds() -> Iterator[tuple[str, float]]:
         if bound not in (None, NONE_ALLOWED.steps[-1][0]) and panel["title"] != "Replicas that answer":
             named = [link["title"] for link in panel["links"] if link["title"].startswith(RUNBOOK)]
             yield from ((title.removeprefix(RUNBOOK), bound) for title in named)
+
+
+@pytest.mark.parametrize("name", sorted(alerts()))
+def test_an_alert_leads_to_the_panel_that_shows_it(name: str) -> None:
+    """By its number on a board, which changes with the panels before it; the panel leads back, where it has that figure."""
+    found = PANEL_ADDRESS.fullmatch(alerts()[name]["annotations"]["dashboard_url"])
+
+    assert found is not None
+    board = READ[found["uid"]]
+    if found["panel"] is None:
+        assert name == "MdsBlackboxFailing"
+        return
+    (panel,) = (each for each in board["panels"] if each["id"] == int(found["panel"]))
+    assert panel["type"] != "row"
+    leads_back = f"{RUNBOOK}{name}" in [link["title"] for link in panel["links"]]
+    assert leads_back == (name not in WITHOUT_A_FIGURE)
 
 
 def test_a_panel_that_an_alert_watches_shows_its_bound() -> None:
