@@ -145,6 +145,8 @@ class MdsSettings(Settings):
     postgres_dsn: Dsn = SecretStr("")  # empty = the embedded database on postgres_port
     postgres_port: Port = Field(default=15432, ge=1, le=65535)
     market_clock: Literal["wall", "simulator"] = "wall"
+    # address the simulator listens on; what it serves looks like a vendor, so only where others cannot reach it
+    simulator_host: str = "127.0.0.1"
     simulator_port: Port = Field(default=18080, ge=1, le=65535)
     simulator_url: str = ""  # empty = http://127.0.0.1:<simulator_port>
     simulator_data: Path | None = None  # None = the synthetic market

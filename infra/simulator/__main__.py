@@ -29,7 +29,7 @@ async def main() -> None:
         scenario=settings.simulator_scenario,
         wall_time=wall_us(),
     )
-    async with serving(simulation, settings.simulator_port) as url:
+    async with serving(simulation, settings.simulator_port, host=settings.simulator_host) as url:
         market = simulation.view.market
         log.info(
             "started", extra={"url": url, "synthetic": market.synthetic, "symbols": len(market.listings())}

@@ -1,7 +1,8 @@
-"""Puts the simulator together and serves it on the loopback address."""
+"""Puts the simulator together and serves it, on the loopback address unless told otherwise."""
 
 from __future__ import annotations
 
+import errno
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -29,7 +30,7 @@ from infra.simulator.market.view import MarketView
 from schemas.errors import ConfigurationError
 from schemas.intervals import DAY_US, SECOND_US
 
-HOST = "127.0.0.1"  # never anything else: what is served here looks like a vendor
+HOST = "127.0.0.1"
 MAX_BODY_BYTES = 256 * 1024
 KEEPALIVE_S = 75.0
 SHUTDOWN_S = 1.0
@@ -105,10 +106,10 @@ def build_app(simulation: Simulation) -> web.Application:
 
 
 @asynccontextmanager
-async def serving(simulation: Simulation, port: int) -> AsyncIterator[str]:
+async def serving(simulation: Simulation, port: int, *, host: str = HOST) -> AsyncIterator[str]:
     """Serve while the context is open and yield the base URL; port 0 takes a free one.
 
-    Raises ConfigurationError when the port is taken.
+    Raises ConfigurationError when the port is taken, or `host` is no address of this machine.
     """
     runner = web.AppRunner(
         build_app(simulation), access_log=None, keepalive_timeout=KEEPALIVE_S, shutdown_timeout=SHUTDOWN_S
@@ -116,11 +117,22 @@ async def serving(simulation: Simulation, port: int) -> AsyncIterator[str]:
     await runner.setup()
     try:
         try:
-            await web.TCPSite(runner, HOST, port).start()
+            await web.TCPSite(runner, host, port).start()
         except OSError as error:
-            raise ConfigurationError(
-                f"port {port} of the simulator is taken", remedy="stop what uses it or set MDS_SIMULATOR_PORT"
-            ) from error
-        yield f"http://{HOST}:{runner.addresses[0][1]}"
+            raise _not_listening(host, port, error) from error
+        address = f"[{host}]" if ":" in host else host
+        yield f"http://{address}:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+def _not_listening(host: str, port: int, error: OSError) -> ConfigurationError:
+    if error.errno == errno.EADDRINUSE:
+        return ConfigurationError(
+            f"port {port} of the simulator is taken", remedy="stop what uses it or set MDS_SIMULATOR_PORT"
+        )
+    return ConfigurationError(
+        f"the simulator cannot listen on {host}, port {port}: {error.strerror}",
+        remedy="set MDS_SIMULATOR_HOST to an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all of them, "
+        "and MDS_SIMULATOR_PORT to a port this user may take",
+    )

@@ -66,6 +66,30 @@ async def test_the_process_serves_and_stops_on_request() -> None:
 
 
 @pytest.mark.parametrize(
+    ("host", "elsewhere"), [("127.0.0.1", False), ("0.0.0.0", True)], ids=["by-default", "told"]
+)
+async def test_it_listens_where_it_is_told(host: str, elsewhere: bool) -> None:
+    """On the loopback address alone unless told otherwise: another address of the machine is refused."""
+    port, told = free_port(), {"MDS_SIMULATOR_HOST": host} if elsewhere else {}
+    process = simulator_process(MDS_SIMULATOR_PORT=str(port), **told)
+
+    def answers(address: str) -> bool:
+        with socket_module.socket() as client:
+            client.settimeout(5)
+            return client.connect_ex((address, port)) == 0
+
+    async def is_up() -> bool:
+        return answers("127.0.0.1")
+
+    try:
+        await eventually(is_up, within_s=30)
+        assert answers("127.0.0.2") is elsewhere
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
     ("setting", "value", "words"),
     [
         ("MDS_SIMULATOR_SPEED", "fast", "above 0"),
@@ -74,6 +98,8 @@ async def test_the_process_serves_and_stops_on_request() -> None:
         ("MDS_SIMULATOR_DATA", "/nonexistent", "equity_minute"),
         ("MDS_SIMULATOR_SCENARIO", "/nonexistent.yaml", "MDS_SIMULATOR_SCENARIO"),
         ("MDS_SIMULATOR_PORT", "70000", "MDS_SIMULATOR_PORT"),
+        ("MDS_SIMULATOR_HOST", "192.0.2.1", "MDS_SIMULATOR_HOST"),
+        ("MDS_SIMULATOR_HOST", "no such name", "MDS_SIMULATOR_HOST"),
     ],
 )
 def test_a_wrong_setting_stops_the_start_with_one_sentence(setting: str, value: str, words: str) -> None:
