@@ -20,7 +20,6 @@ from infra.cli import (
     calendar,
     dead_events,  # noqa: F401 - its commands are those of `dlq_app`
     inspection,
-    symbols,
 )
 from infra.cli.actions import actions_app
 from infra.cli.archive import archive_app
@@ -34,21 +33,20 @@ from infra.cli.rebuild import rebuild
 from infra.cli.replay import replay_command
 from infra.cli.run import run_system
 from infra.cli.slo import slo_command
+from infra.cli.symbols import symbols_app
 from infra.cli.system import System
 from infra.cli.tail import records
 from infra.cli.topics import topics_app
 from infra.cli.universe import universe_app
 from infra.cli.verify import verify as verified
-from infra.runtime.clock import wall_us
 from infra.runtime.exit_codes import ExitCode
-from infra.runtime.map_folder import load_symbology
+from infra.runtime.lifecycle import VERSION
 from infra.runtime.postgres.files import Phase
 from infra.runtime.postgres.migrate import migrate
 from infra.runtime.postgres.timescale import migrate_to_timescale
 from infra.runtime.settings import MdsSettings
-from schemas.errors import ConfigurationError, InvalidRecord, MarketDataError, UnknownSymbol
+from schemas.errors import ConfigurationError, MarketDataError
 from schemas.streams import StreamName
-from schemas.symbology.naming import naming_day
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 the answer is no (a check failed, nothing was seen); "
@@ -63,7 +61,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 simulator_app = typer.Typer(help="The vendor simulator.", no_args_is_help=True)
-symbols_app = typer.Typer(help="What symbols name, here and at the vendors.", no_args_is_help=True)
 app.add_typer(simulator_app, name="simulator")
 app.add_typer(topics_app, name="topics")
 app.add_typer(symbols_app, name="symbols")
@@ -80,6 +77,21 @@ app.add_typer(demo_app, name="demo")
 app.command("replay")(replay_command)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        say(f"mds {VERSION}")
+        raise typer.Exit
+
+
+@app.callback()
+def before_any_command(
+    _version: Annotated[  # what it is for is done before it gets here
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Take the options that stand before a command."""
 
 
 @app.command()
@@ -237,33 +249,6 @@ def calendar_command(
     )
     head = ["date", "status", "origin", "session", "breaks", "auction"]
     say(as_json(found) if json else table(head, calendar.rows(found)))
-
-
-@symbols_app.command("resolve")
-def symbols_resolve(
-    symbol: Annotated[
-        str, typer.Argument(help="As in BRK.B; with --provider also as that vendor spells it.")
-    ],
-    provider: Annotated[
-        str | None, typer.Option(help="Tell this provider's name alone.", metavar="P")
-    ] = None,
-    at: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day; by default today.", metavar="DATE")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """Show what a symbol names on a day: instrument, venue, calendar, former names, vendors' names.
-
-    Renames are known from the folder MDS_MAP_FILES. Exit 1 where it names nothing, or more than one instrument.
-    """
-    symbology = load_symbology(MdsSettings.from_env().map_files)
-    day = naming_day(wall_us()) if at is None else at.date()
-    try:
-        found = symbols.resolved(symbology, symbol, day, provider)
-    except (UnknownSymbol, InvalidRecord) as error:
-        fail(str(error))
-        raise typer.Exit(ExitCode.NO) from error
-    say(as_json(found) if json else table(["what", "value"], symbols.rows(found)))
 
 
 @simulator_app.command("serve")

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from datetime import date
-from typing import Any
+from datetime import date, datetime
+from typing import Annotated, Any
 
+import typer
+
+from infra.cli.output import as_json, fail, say, table
+from infra.runtime.clock import wall_us
+from infra.runtime.exit_codes import ExitCode
+from infra.runtime.map_folder import load_symbology
 from infra.runtime.providers import known_facts
-from schemas.errors import ConfigurationError, UnknownSymbol
+from infra.runtime.settings import MdsSettings
+from schemas.errors import ConfigurationError, InvalidRecord, UnknownSymbol
 from schemas.providers.built_in import facts_of
 from schemas.providers.facts import ProviderFacts
-from schemas.symbology.naming import Symbology
+from schemas.symbology.naming import Symbology, naming_day
 from schemas.symbols.instruments import Instrument, classify
 from schemas.symbols.names import is_symbol
+
+symbols_app = typer.Typer(help="What symbols name, here and at the vendors.", no_args_is_help=True)
 
 
 def asked_symbol(text: str, option: str = "") -> str:
@@ -72,3 +81,30 @@ def _name_at(facts: ProviderFacts, instrument: Instrument) -> str | None:
 
 def _text(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
+
+
+@symbols_app.command("resolve")
+def symbols_resolve(
+    symbol: Annotated[
+        str, typer.Argument(help="As in BRK.B; with --provider also as that vendor spells it.")
+    ],
+    provider: Annotated[
+        str | None, typer.Option(help="Tell this provider's name alone.", metavar="P")
+    ] = None,
+    at: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="The day; by default today.", metavar="DATE")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Show what a symbol names on a day: instrument, venue, calendar, former names, vendors' names.
+
+    Renames are known from the folder MDS_MAP_FILES. Exit 1 where it names nothing, or more than one instrument.
+    """
+    symbology = load_symbology(MdsSettings.from_env().map_files)
+    day = naming_day(wall_us()) if at is None else at.date()
+    try:
+        found = resolved(symbology, symbol, day, provider)
+    except (UnknownSymbol, InvalidRecord) as error:
+        fail(str(error))
+        raise typer.Exit(ExitCode.NO) from error
+    say(as_json(found) if json else table(["what", "value"], rows(found)))

@@ -28,7 +28,7 @@ from schemas.errors import ConfigurationError
 
 OPS_KEEPALIVE_S = 15
 OPS_SHUTDOWN_S = 2.0
-VERSION = "0.1.0"
+VERSION = "1.0.0rc1"  # pyproject.toml reads it here
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 # They say the same of every attempt, ten times a second while a broker makes its first topics.

@@ -19,6 +19,8 @@ from mds_client.events import (
     Terminated,
 )
 
+__version__ = "1.0.0rc1"
+
 __all__ = [
     "Chain",
     "Disconnected",
@@ -35,4 +37,5 @@ __all__ = [
     "Snapshot",
     "State",
     "Terminated",
+    "__version__",
 ]
