@@ -21,6 +21,7 @@ from gateway.settings import GatewaySettings
 from infra.runtime import lifecycle
 from infra.runtime.clock import MarketClock, SimulatorMarketClock, WallMarketClock
 from infra.runtime.garbage import collect_rarely
+from infra.runtime.installation import module_command
 from infra.runtime.kafka.known_partitions import known_partitions
 from infra.runtime.map_folder import load_symbology
 from infra.runtime.postgres import pool as postgres
@@ -87,7 +88,7 @@ async def several(settings: GatewaySettings) -> None:
             "several processes listen on one port", remedy="set GATEWAY_PORT to that port"
         )
     environments = [{**os.environ, "GATEWAY_REPLICA": str(number)} for number in range(settings.processes)]
-    code = await run_replicas([sys.executable, "-m", "gateway"], environments)
+    code = await run_replicas(module_command("gateway"), environments)
     sys.exit(code)
 
 

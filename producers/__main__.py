@@ -12,6 +12,7 @@ from socket import gethostname
 from infra.runtime import lifecycle
 from infra.runtime.configuration import reading
 from infra.runtime.configuration.following import Follower
+from infra.runtime.installation import default_configuration
 from infra.runtime.kafka.login import watch_login
 from infra.runtime.kafka.publisher import Publisher
 from infra.runtime.map_folder import load_symbology
@@ -84,7 +85,6 @@ def _reloading(shared: MdsSettings, process: lifecycle.Process) -> Reloading | N
 async def symbols(arguments: list[str]) -> None:
     """Print the vendor's list of symbols as JSON lines; raise ConfigurationError naming what to change."""
     name, shared, settings = provider_asked(arguments), MdsSettings.from_env(), ProducersSettings.from_env()
-    on_simulator = shared.market_clock == "simulator"
     simulator_url, policy = _addresses(shared, settings)
     lifecycle.configure_logging("producers", shared.log_level)
     async with vendor_session(policy) as session:
@@ -93,7 +93,7 @@ async def symbols(arguments: list[str]) -> None:
             session,
             settings=settings,
             policy=policy,
-            given=None if on_simulator and shared.config is None else reading.load(shared.config),
+            given=None if shared.configuration_path is None else reading.load(shared.configuration_path),
             simulator_url=simulator_url,
         ):
             print(line)
@@ -104,7 +104,7 @@ async def ask() -> None:
     shared, settings = MdsSettings.from_env(), ProducersSettings.from_env()
     simulator_url, policy = _addresses(shared, settings)
     lifecycle.configure_logging("producers", shared.log_level)
-    given = reading.load(shared.config)
+    given = reading.load(shared.config or default_configuration(shared.home))
     async with vendor_session(policy) as session:
         for line in await answer_lines(
             session, settings=settings, policy=policy, given=given, simulator_url=simulator_url

@@ -144,7 +144,7 @@ class _Reader:
         if self._values > MAX_VALUES:
             self._stop(path, line, f"is one value too many: {MAX_VALUES} are read", "list fewer symbols")
         if len(path) > MAX_DEPTH:
-            self._stop(path, line, f"is nested deeper than {MAX_DEPTH}", "write it as config/mds.yaml does")
+            self._stop(path, line, f"is nested deeper than {MAX_DEPTH}", "write it as `mds example` does")
         if isinstance(event, yaml.AliasEvent):
             self._refuse(path, line, "is an alias", "write the value out: anchors and aliases are not read")
             return None

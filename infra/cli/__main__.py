@@ -40,6 +40,7 @@ from infra.cli.topics import topics_app
 from infra.cli.universe import universe_app
 from infra.cli.verify import verify as verified
 from infra.runtime.exit_codes import ExitCode
+from infra.runtime.installation import example_configuration, module_command
 from infra.runtime.lifecycle import VERSION
 from infra.runtime.postgres.files import Phase
 from infra.runtime.postgres.migrate import migrate
@@ -149,6 +150,12 @@ def env(
     say(as_json(values) if json else "\n".join(f"{name}={value}" for name, value in sorted(values.items())))
 
 
+@app.command()
+def example() -> None:
+    """Print a configuration file to start from; where it belongs is MDS_CONFIG, or what `mds run --live` says."""
+    say(example_configuration().rstrip())
+
+
 @app.command(name="migrate")
 def migrate_command(
     phase: Annotated[
@@ -254,7 +261,8 @@ def calendar_command(
 @simulator_app.command("serve")
 def simulator_serve() -> None:
     """Run the simulator alone, in the foreground."""
-    os.execv(sys.executable, [sys.executable, "-m", "infra.simulator"])  # noqa: S606 - our own module
+    command = module_command("infra.simulator")
+    os.execv(command[0], command)  # noqa: S606 - our own module
 
 
 @simulator_app.command("clock")

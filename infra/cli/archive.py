@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -13,6 +12,7 @@ import orjson
 import typer
 
 from infra.cli.output import say, table
+from infra.runtime.installation import module_command
 
 SHOWN = (
     "topic", "incarnation", "partition", "files", "rows", "bytes", "ratio", "from", "to", "next_offset", "lost", "pruned", "damage",
@@ -119,7 +119,7 @@ def archive_import(
 def archive_iceberg(path: Folder = None) -> None:
     """Register in an Iceberg catalog what is archived and published, file by file, as it is. Exit 1 where one was refused.
 
-    Needs the extra: make setup EXTRA=iceberg. MDS_ICEBERG_CATALOG_URI names the catalog; by default SQLite in MDS_HOME.
+    Needs the extra `iceberg`. MDS_ICEBERG_CATALOG_URI names the catalog; by default SQLite in MDS_HOME.
     """
     _sinks(path, "iceberg")
 
@@ -146,7 +146,7 @@ def _shown(value: object) -> str:
 
 def _command(path: Path | None, *arguments: str) -> list[str]:
     chosen = [] if path is None else [f"--path={path}"]
-    return [sys.executable, "-m", "sinks", "archive", *chosen, *arguments]
+    return module_command("sinks", "archive", *chosen, *arguments)
 
 
 def _sinks(path: Path | None, *arguments: str) -> NoReturn:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -18,6 +17,7 @@ from infra.embedded.process import Launch, PidRecord, spawn, stop_recorded
 from infra.embedded.process_table import identify
 from infra.embedded.server import STOP_TIMEOUT_S, ServerFailed
 from infra.embedded.service import answers_ok
+from infra.runtime.installation import module_command
 
 UP_TIMEOUT_S = 120.0
 DOWN_TIMEOUT_S = 15.0  # the run itself stops within 10 s
@@ -59,7 +59,7 @@ def _up_all(system: System) -> None:
     child = spawn(
         Launch(
             name="run",
-            argv=(sys.executable, "-m", "infra.cli", "run"),
+            argv=tuple(module_command("infra.cli", "run")),
             log=system.home.log_file("run"),
             pid_file=system.home.pid_file("run"),
             env=system.env,

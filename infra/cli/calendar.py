@@ -29,8 +29,8 @@ def calendar_days(
 
     Raises ConfigurationError where the file, the symbol or the range is wrong.
     """
-    path = settings.configuration_path
-    book = CalendarBook(NO_OVERLAY if path is None else reading.load(path).calendar_overlay())
+    configuration = reading.load_if_any(settings)
+    book = CalendarBook(NO_OVERLAY if configuration is None else configuration.calendar_overlay())
     calendar = book.calendar(calendar_name(asked_symbol(symbol)))
     if any(day is not None and not FIRST_YEAR <= day.year <= LAST_YEAR for day in (first, after)):
         raise ConfigurationError(

@@ -92,7 +92,7 @@ class Heard:
 def gap_command() -> None:
     """Cut a minute out of a vendor's answers, and watch the gap being found, fetched again and filled.
 
-    Needs `make run` with its simulated market. Takes about two minutes; Ctrl-C ends it, and nothing stays cut.
+    Needs `mds run` with its simulated market. Takes about two minutes; Ctrl-C ends it, and nothing stays cut.
     """
     try:
         asyncio.run(_until_told_to_stop(System.from_env()))

@@ -18,7 +18,7 @@ from schemas.intervals import MINUTE_US, SECOND_US
 VALUES = ("open", "high", "low", "close", "volume")
 PROVIDER = "yahoo"  # whose bars the simulator keeps back
 CUT_LASTS_US = 10 * MINUTE_US  # market time: should the command be killed, the cut ends by itself
-STARTING = 'start `make run` in another terminal and wait for its "first bar", then run this again'
+STARTING = 'start `mds run` in another terminal and wait for its "first bar", then run this again'
 
 
 class Stopped(Exception):
@@ -48,7 +48,7 @@ def usable_clock(system: System) -> Mapping[str, Any]:
     url = system.settings.simulator_base_url
     status, clock = get_json(f"{url}/simulator/clock")
     if status != 200 or not isinstance(clock, dict):
-        raise Stopped(f"no simulator answers at {url}; {STARTING} (without LIVE=1)")
+        raise Stopped(f"no simulator answers at {url}; {STARTING} (without --live)")
     if not clock["synthetic"]:
         raise Stopped("the simulator plays recorded data, which ends; run without MDS_SIMULATOR_DATA")
     if not isinstance(clock["speed"], int | float) or clock["speed"] <= 0:

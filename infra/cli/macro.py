@@ -33,8 +33,7 @@ def keys_command(
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List the series by name, and those the configuration adds by key; any other key of a source works as well."""
-    path = MdsSettings.from_env().configuration_path
-    found = listed(None if path is None else reading.load(path), known_facts())
+    found = listed(reading.load_if_any(MdsSettings.from_env()), known_facts())
     if collected:
         found = [entry for entry in found if entry["collected"]]
     say(as_json(found) if json else table(HEAD, [_row(entry) for entry in found]))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, cast
+
+from infra.runtime.installation import module_command
 
 
 class Pipe:
@@ -51,7 +52,7 @@ def piped(
             before = running[-1].stdout if running else None
             is_read = read or number < len(commands) - 1
             child = subprocess.Popen(  # noqa: S603 - our own modules
-                [sys.executable, "-m", *command],
+                module_command(*command),
                 stdin=before or (subprocess.PIPE if fed else subprocess.DEVNULL),
                 stdout=subprocess.PIPE if is_read else None,
                 env=env,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from infra.embedded.supervisor import Supervisor
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.postgres.migrate import migrate
+from schemas.errors import ConfigurationError
 
 FIRST_BAR_POLL_S = 0.2
 FIRST_BAR_HINT_S = 60.0  # after this long without a bar, say where to look
@@ -46,6 +48,12 @@ def run_system(system: System, *, live: bool, for_s: float | None) -> int:
     0 when stopped on request; with `for_s` only if a bar was seen, else 1. Raises ConfigurationError
     and ServerFailed when the system cannot be started; everything started is stopped before.
     """
+    path = system.configuration_path
+    if live and system.settings.config is None and not path.exists():
+        raise ConfigurationError(
+            f"{path} is not there, and MDS_CONFIG names no other file of what to collect",
+            remedy=f"write one, with `mds example > {shlex.quote(str(path))}` to start from",
+        )
     with system.home.exclusive("run"):
         servers = servers_to_start(system)
         services = system.services(live=live)
@@ -57,7 +65,7 @@ def run_system(system: System, *, live: bool, for_s: float | None) -> int:
     step("stopped")
     if for_s is None or run.saw_bar:
         return ExitCode.DONE
-    step(colour(f"no bar came within {for_s:g} s; a longer FOR or {system.home.logs} may help", YELLOW))
+    step(colour(f"no bar came within {for_s:g} s; a longer --for or {system.home.logs} may help", YELLOW))
     return ExitCode.NO
 
 

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from infra.embedded.home import Home
@@ -14,6 +15,7 @@ from infra.embedded.ports import LOOPBACK, PortNeed
 from infra.embedded.postgres import EmbeddedPostgres
 from infra.embedded.server import EmbeddedServer
 from infra.embedded.service import ServicePart
+from infra.runtime.installation import default_configuration
 from infra.runtime.kafka.login import check_login
 from infra.runtime.kafka.topics import ensure_topics, partition_count
 from infra.runtime.settings import MdsSettings
@@ -78,6 +80,11 @@ class System:
     def gateway_url(self) -> str:
         """Base URL of REST."""
         return f"http://{LOOPBACK}:{self.gateway_port}"
+
+    @property
+    def configuration_path(self) -> Path:
+        """What to collect from vendors: the file that is named, or where it is by default; it may not be there."""
+        return self.settings.config or default_configuration(self.home.root)
 
     def ops_port(self, service: ServiceName) -> int:
         """Ops port of a service."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
 import sys
 from pathlib import Path
 from urllib.parse import quote
@@ -14,17 +16,16 @@ from infra.cli.system import SERVICES, System
 from infra.embedded.ports import LOOPBACK
 from infra.embedded.postgres import ROLE
 
-DEFAULT_CONFIG = Path("config/mds.yaml")
 HTTP_OK = 200
 
 
 def source(system: System, *, live: bool) -> str:
     """Say whose data it is."""
     if live:
-        return f"  source     the vendors themselves, as {system.settings.config or DEFAULT_CONFIG} says"
+        return f"  source     the vendors themselves, as {system.configuration_path} says"
     data = system.settings.simulator_data
     what = f"real data of {data}" if data else "a seeded synthetic market, always open, symbols SIM…"
-    return f"  source     the vendor simulator: {what}; `make run LIVE=1` polls the vendors themselves"
+    return f"  source     the vendor simulator: {what}; `mds run --live` polls the vendors themselves"
 
 
 def urls(system: System, *, live: bool) -> list[str]:
@@ -52,14 +53,14 @@ def urls(system: System, *, live: bool) -> list[str]:
 def commands(system: System, symbol: str) -> list[str]:
     """Return three commands to copy: REST, WebSocket, Kafka."""
     escaped = quote(symbol, safe="")
-    python = _command_prefix()
+    mds, read_socket = _programs()
     history = f"{system.gateway_url}/stocks/{escaped}/history?interval=1m&limit=5"
     return [
         "",
         colour("  try", BOLD),
         f"  curl -s '{history}'",
-        f"  {python}python -m websockets ws://{LOOPBACK}:{system.gateway_port}/ws/{escaped}",
-        f"  {python}mds tail '{symbol}' --stream bars --from-start",
+        f"  {read_socket} ws://{LOOPBACK}:{system.gateway_port}/ws/{escaped}",
+        f"  {mds} tail '{symbol}' --stream bars --from-start",
         "",
         colour("  Ctrl-C stops everything in order; the next run goes on where this one was.", DIM),
     ]
@@ -73,7 +74,7 @@ def first_symbol(system: System, *, live: bool) -> str:
             if "bars" in entry.get("streams", ["bars"]):
                 return str(entry["symbol"])
         return "SIM001"
-    return _first_configured(system.settings.config or DEFAULT_CONFIG) or "SPY"
+    return _first_configured(system.configuration_path) or "SPY"
 
 
 def bar_is_visible(gateway_url: str, symbol: str) -> bool:
@@ -102,10 +103,15 @@ def _without_password(dsn: str) -> str:
     return f"{scheme}://{user.partition(':')[0]}@{tail}"
 
 
-def _command_prefix() -> str:
-    """Return the folder of this environment's programs, relative where that is shorter to copy."""
+def _programs() -> tuple[str, str]:
+    """Return how `mds` and a reader of WebSockets are called from here, in as few words as will do."""
     folder = Path(sys.executable).parent
     try:
-        return f"{folder.relative_to(Path.cwd())}/"
+        prefix = f"{folder.relative_to(Path.cwd())}/"
     except ValueError:
-        return f"{folder}/"
+        prefix = f"{folder}/"
+    on_path = shutil.which("mds")
+    mds = "mds" if on_path and Path(on_path).resolve() == (folder / "mds").resolve() else f"{prefix}mds"
+    # nothing of ours needs that package: a checkout has it for its tests
+    has_reader = importlib.util.find_spec("websockets") is not None
+    return mds, f"{prefix}python -m websockets" if has_reader else "pipx run websockets"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from infra.embedded.home import Home
 from infra.embedded.ports import PortNeed, check_ports
 from infra.embedded.process import ORPHAN_STOP_TIMEOUT_S, Launch, PidRecord, stop_recorded
+from infra.runtime.installation import module_command
 from schemas.errors import ConfigurationError
 
 PROBE_TIMEOUT_S = 2.0
@@ -36,7 +36,7 @@ class ServicePart:
         record = PidRecord.read(pid_file)
         launch = Launch(
             name=self.name,
-            argv=(sys.executable, "-m", self.module),
+            argv=tuple(module_command(self.module)),
             log=self.home.log_file(self.name),
             pid_file=pid_file,
             env=self.env,

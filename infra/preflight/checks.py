@@ -6,7 +6,6 @@ Vendors are asked by the producers' own clients, once each, where that is wanted
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -19,12 +18,13 @@ from infra.preflight.findings import Checked, Finding, failed, ok, secrets_of, s
 from infra.preflight.machine import Machine, machine_groups
 from infra.preflight.running import CheckGroup, look
 from infra.runtime.clock import wall_us
+from infra.runtime.installation import module_command
 from infra.runtime.settings import MdsSettings
 from schemas.clocks import WallTime
 from schemas.errors import ConfigurationError, ProviderUnavailable
 
 SETTINGS = "settings"
-COMMAND = ("-m", "producers", "ask")
+COMMAND = module_command("producers", "ask")
 WITHIN_S = 90.0  # a process's start, and the vendors' deadlines with their retries
 CHOOSE = "correct its key or address, or set providers.<name>.enabled to false"
 Answer = Mapping[str, str]
@@ -90,7 +90,6 @@ def vendors_group(settings: MdsSettings, env: Mapping[str, str], *, is_asked: bo
 
 async def _answers(env: Mapping[str, str]) -> Sequence[Answer]:
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
         *COMMAND,
         env=dict(env),
         stdout=asyncio.subprocess.PIPE,

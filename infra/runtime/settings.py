@@ -23,6 +23,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from infra.runtime.dsn import Dsn
+from infra.runtime.installation import default_configuration, default_home
 from infra.runtime.kafka_access import (
     PLAIN,
     PREFIX,
@@ -32,7 +33,6 @@ from infra.runtime.kafka_access import (
     SecurityProtocol,
     digests_of,
 )
-from schemas.configuration.model import DEFAULT_PATH
 from schemas.errors import ConfigurationError
 from schemas.remedies import problem_of, remedy_of
 from schemas.topics import DEFAULT_PARTITIONS, MAX_PARTITIONS, checked_prefix
@@ -126,8 +126,9 @@ class MdsSettings(Settings):
 
     prefix: ClassVar[str] = "MDS_"
 
-    home: Path = Path(".mds")  # embedded broker, database, logs, pids
-    config: Path | None = None  # None: config/mds.yaml where it exists, else all simulator symbols
+    # embedded broker, database, logs, pids; by default as `default_home` says
+    home: Path = Path(".mds")
+    config: Path | None = None  # None: all of the simulator's symbols, and of vendors `default_configuration`
     kafka: str = ""  # bootstrap servers; empty = the embedded broker on kafka_port
     kafka_port: Port = Field(default=19092, ge=1, le=65535)
     # how the brokers are reached, as they spell it or in small letters; what belongs to it follows
@@ -208,12 +209,18 @@ class MdsSettings(Settings):
             digests=digests_of(path for path in files if path is not None),
         )
 
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
+        """Return the settings in force, with the home that this installation has by default; raises ConfigurationError."""
+        env = os.environ if env is None else env
+        return super().from_env(env if env.get("MDS_HOME") else {**env, "MDS_HOME": str(default_home(env))})
+
     @property
     def configuration_path(self) -> Path | None:
         """The configuration file in force; None where the simulator's own offer is collected instead."""
         if self.config is None and self.market_clock == "simulator":
             return None
-        return self.config or DEFAULT_PATH
+        return self.config or default_configuration(self.home)
 
     @property
     def bootstrap_servers(self) -> str:

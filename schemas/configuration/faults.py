@@ -19,7 +19,7 @@ from schemas.located_yaml import Fault, Located, Path, dotted
 from schemas.providers.facts import ProviderFacts
 from schemas.remedies import problem_of, remedy_of
 
-EXAMPLE = "config/mds.yaml is an example"
+EXAMPLE = "`mds example` prints one"
 SHORTEST_BAR_S = 60.0
 SHOWN_CHARS = 40
 _SECRET_KEY = re.compile(

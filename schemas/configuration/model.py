@@ -20,7 +20,7 @@ from pydantic import (
 
 from schemas.calendar.overlay import CalendarOverlay, overlay_of
 from schemas.configuration.backfill import Backfill
-from schemas.configuration.faults import explained, faults_between
+from schemas.configuration.faults import EXAMPLE, explained, faults_between
 from schemas.configuration.streams import (
     EVERYTHING,
     BarsStream,
@@ -63,7 +63,6 @@ __all__ = [  # the words of the file, from one place
     "text_of",
 ]
 
-DEFAULT_PATH = Path("config/mds.yaml")
 MAX_FILE_BYTES = 4_194_304  # 4 MiB: 20,000 symbols with room to spare
 # Written as they are: 005930 and ON are symbols, not a number and a boolean; 13:00 is a time.
 VERBATIM = (("symbols", "*"), ("symbols", "*", "symbol"), ("calendar_early_closes", "*", "*"))
@@ -228,9 +227,8 @@ class Configuration(Section):
         )
 
 
-def load_configuration(path: Path | None, *, known: Mapping[str, ProviderFacts] = BUILT_IN) -> Configuration:
-    """Return the configuration in the file, by default config/mds.yaml; raises as `parse_configuration`."""
-    path = DEFAULT_PATH if path is None else path
+def load_configuration(path: Path, *, known: Mapping[str, ProviderFacts] = BUILT_IN) -> Configuration:
+    """Return the configuration in the file; raises as `parse_configuration`."""
     return parse_configuration(read_text(path), source=str(path), known=known)
 
 
@@ -241,7 +239,8 @@ def read_text(path: Path) -> str:
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise ConfigurationError(
-            f"{path} cannot be read: {error.strerror}", remedy="set MDS_CONFIG to your configuration file"
+            f"{path} cannot be read: {error.strerror}",
+            remedy="set MDS_CONFIG to your configuration file; `mds example` prints one",
         ) from error
     return text_of(data, source=str(path))
 
@@ -277,7 +276,7 @@ def parse_configuration(
         faults += faults_between(located, known)
         configuration = _modelled(located, faults)
     elif not faults:
-        faults.append(located.fault((), "holds no mapping", "start from config/mds.yaml"))
+        faults.append(located.fault((), "holds no mapping", f"list symbols; {EXAMPLE}"))
     if faults or configuration is None:
         raise InvalidConfiguration(source, sorted_faults(faults))
     return configuration

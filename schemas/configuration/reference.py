@@ -17,8 +17,9 @@ REFERENCE = """\
 # Configuration
 
 What to collect, from whom and how often is one YAML file (JSON will do): `config/mds.yaml`, or the one `MDS_CONFIG`
-names. How processes run (ports, broker, database, keys) is in the environment. **Secrets are never in the file**: a key
-that looks like one is refused with the name of the variable to set, and so is an address with a password in it.
+names; outside a checkout it is `mds.yaml` in `MDS_HOME`, and `mds example` prints one to start from. How processes run
+(ports, broker, database, keys) is in the environment. **Secrets are never in the file**: a key that looks like one is
+refused with the name of the variable to set, and so is an address with a password in it.
 
 *Generated from the model by `make docs`; [mds.schema.json](../config/mds.schema.json) is the same for editors.*
 

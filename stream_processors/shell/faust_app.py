@@ -137,7 +137,8 @@ def check_codecs() -> None:
     ]
     if missing:
         raise ConfigurationError(
-            f"aiokafka cannot read {' '.join(missing)}", remedy="install cramjam (`make install`)"
+            f"aiokafka cannot read {' '.join(missing)}",
+            remedy="install cramjam, which market-data-service brings along",
         )
 
 

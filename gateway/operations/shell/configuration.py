@@ -97,7 +97,7 @@ VALIDATE = Endpoint(
             ),
         )
     },
-    problems=_UNAVAILABLE,
+    problems=(*_UNAVAILABLE, "no_configuration_file"),
 )
 RELOAD = Endpoint(
     method="POST",
@@ -233,7 +233,7 @@ class ConfigurationRoutes:
             if body:
                 candidate = reading.parse(text_of(body, source=CANDIDATE), source=CANDIDATE)
             else:
-                candidate = reading.load(self._configured.path)
+                candidate = reading.load(self._file())
         except ConfigurationError as error:
             errors = [fault.document() for fault in faults_of(error)]
             return {"valid": False, "errors": errors, "diff": None}

@@ -8,13 +8,20 @@ from __future__ import annotations
 from pathlib import Path
 
 from infra.runtime.providers import known_facts
+from infra.runtime.settings import MdsSettings
 from schemas.calendar.sessions import check_overlay
 from schemas.configuration.model import Configuration, load_configuration, parse_configuration
 
 
-def load(path: Path | None) -> Configuration:
-    """Return the configuration in the file, by default config/mds.yaml; raises as `parse`."""
+def load(path: Path) -> Configuration:
+    """Return the configuration in the file; raises as `parse`."""
     return _checked(load_configuration(path, known=known_facts()))
+
+
+def load_if_any(settings: MdsSettings) -> Configuration | None:
+    """Return the configuration in force; None where no file is named and none lies where it would; raises as `parse`."""
+    path = settings.configuration_path
+    return None if path is None or (settings.config is None and not path.exists()) else load(path)
 
 
 def parse(text: str, *, source: str) -> Configuration:

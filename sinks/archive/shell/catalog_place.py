@@ -20,7 +20,7 @@ FOLDER, MARK = "iceberg", "catalog.json"
 A_URI = "write postgresql://USER:PASSWORD@HOST/DATABASE, sqlite:////PATH, or https://… of a REST catalog"
 NOT_INSTALLED = ConfigurationError(
     "the extra [iceberg] is not installed",
-    remedy="run `make setup EXTRA=iceberg` in the checkout, or install 'market-data-service[iceberg]'",
+    remedy="install 'market-data-service[iceberg]'; in a checkout `make setup EXTRA=iceberg` does it",
 )
 WITHOUT_DRIVER = re.compile(r"^postgres(?:ql)?://")
 IN_NO_LOCATION = frozenset("#?%")  # pyiceberg reads locations as URLs, and takes these for something else

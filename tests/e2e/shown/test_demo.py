@@ -112,5 +112,5 @@ def test_without_a_system_it_says_what_to_start(running: System) -> None:
 
     assert done.returncode == 1
     assert f"127.0.0.1:{alone['MDS_SIMULATOR_PORT']}" in done.stderr
-    assert "start `make run`" in done.stderr
+    assert "start `mds run`" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

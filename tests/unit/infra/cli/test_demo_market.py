@@ -34,7 +34,7 @@ def offering(monkeypatch: pytest.MonkeyPatch, clock: dict[str, Any] | None, *rul
 @pytest.mark.parametrize(
     ("clock", "told"),
     [
-        (None, "without LIVE=1"),
+        (None, "without --live"),
         ({"synthetic": False}, "MDS_SIMULATOR_DATA"),
         ({"speed": 0.0}, "MDS_SIMULATOR_SPEED"),
         ({"speed": "max"}, "MDS_SIMULATOR_SPEED"),

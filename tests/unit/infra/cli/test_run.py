@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from infra.cli.run import left_out, provider_lines
+from infra.cli import system
+from infra.cli.run import left_out, provider_lines, run_system
+from infra.cli.system import System
+from infra.runtime.installation import default_configuration
+from schemas.errors import ConfigurationError
 
 NO_KEY = "no key: set PRODUCERS_FINNHUB_TOKEN to collect from it"
 BEGAN = "2026-11-20T15:00:00.000000Z"
@@ -73,3 +78,17 @@ def test_only_this_runs_lines_of_the_log_count(tmp_path: Path) -> None:
     )
 
     assert left_out(log, since=BEGAN) == {"finnhub": NO_KEY}
+
+
+def test_a_live_run_of_what_nobody_says_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outside a checkout there is no configuration at first: where it belongs and how to begin is said."""
+    monkeypatch.setattr(system, "default_configuration", partial(default_configuration, in_checkout=False))
+    home = tmp_path / "our home"
+
+    with pytest.raises(ConfigurationError) as refused:
+        run_system(System.from_env({"MDS_HOME": str(home)}), live=True, for_s=None)
+
+    assert f"{home}/mds.yaml is not there" in str(refused.value)
+    assert f"`mds example > '{home}/mds.yaml'`" in str(refused.value)

@@ -74,7 +74,7 @@ def test_no_vendor_is_asked_unless_that_is_wanted() -> None:
 
 async def told(monkeypatch: pytest.MonkeyPatch, program: str) -> Checked:
     """Return what is found where the producers are this program."""
-    monkeypatch.setattr(checks, "COMMAND", ("-c", program))
+    monkeypatch.setattr(checks, "COMMAND", (sys.executable, "-c", program))
     (group,) = vendors_group(MdsSettings(), {"PATH": sys.prefix}, is_asked=True)
     (found,) = await look([CheckGroup(read=group.read, checks=group.checks, within_s=20.0)], secrets=())
     return found

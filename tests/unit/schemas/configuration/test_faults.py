@@ -57,7 +57,7 @@ def test_the_models_complaints_come_all_with_line_and_remedy() -> None:
 def test_a_misspelt_key_explains_the_missing_one() -> None:
     """One sentence for one mistake; a key that is simply missing is told."""
     assert [path for path, *_ in told("wantd: 1")] == ["wantd"]
-    assert told("names: []") == [("wanted", 1, "is missing", "add it; config/mds.yaml is an example")]
+    assert told("names: []") == [("wanted", 1, "is missing", "add it; `mds example` prints one")]
 
 
 def test_what_may_be_a_secret_is_not_shown() -> None:

@@ -71,7 +71,8 @@ async def test_reloading_needs_the_admin_scope(database: str) -> None:
 
 
 async def test_the_simulators_own_offer_has_no_file_to_load(database: str) -> None:
-    """Without MDS_CONFIG on the simulator a reload says so instead of loading what nobody collects."""
+    """Without MDS_CONFIG on the simulator a reload says so instead of loading what nobody collects, and so does a check of it."""
     async with rest(database, env={"MDS_MARKET_CLOCK": "simulator"}) as gateway:
-        status, _, problem = await gateway.ask("POST", "/ops/reload")
-    assert (status, problem["code"]) == (409, "no_configuration_file")
+        for path in ("/ops/reload", "/ops/validate"):
+            status, _, problem = await gateway.ask("POST", path)
+            assert (status, problem["code"]) == (409, "no_configuration_file")

@@ -122,7 +122,7 @@ def test_without_the_extra_one_is_told_how_to_get_it(
 
     mark(tmp_path, place_of(shared), DISK)
 
-    with pytest.raises(ConfigurationError, match="make setup EXTRA=iceberg"):
+    with pytest.raises(ConfigurationError, match="market-data-service\\[iceberg\\]"):
         require_extra()
-    with pytest.raises(ConfigurationError, match="make setup EXTRA=iceberg"):
+    with pytest.raises(ConfigurationError, match="market-data-service\\[iceberg\\]"):
         place_in_use(tmp_path, shared)
