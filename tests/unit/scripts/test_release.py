@@ -1,0 +1,352 @@
+"""A release is ready only where every check is: each of them is broken once in a clone, and found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from infra.runtime.lifecycle import VERSION
+from scripts.release import CONSTRAINTS, SUMS, built
+from scripts.release_checks import CHECKS, Release, licences, sbom
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[3]
+GIT = ("git", "-c", "user.name=reader", "-c", "user.email=reader@localhost", "-c", "commit.gpgsign=false")
+ANSWERED_WITHIN_S = 120
+FIRST_TAG = "v0.9.0"
+# Without the builds, which take seconds: told in the clone where a check is broken that is not theirs.
+QUICKLY = """
+import sys
+from scripts import release
+release.CHECKS = {name: each for name, each in release.CHECKS.items() if name in sys.argv[1].split(",")}
+sys.exit(release.main(sys.argv[2:]))
+"""
+
+
+class Clone:
+    """A repository that is ready to be released, and what --check says of it."""
+
+    def __init__(self, root: Path) -> None:
+        """Hold a clone."""
+        self.root = root
+
+    def git(self, *arguments: str) -> str:
+        """Ask git."""
+        done = subprocess.run([*GIT, *arguments], cwd=self.root, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def commit(self) -> None:
+        """Commit everything there is."""
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--allow-empty", "--message", "one more")
+
+    def change(self, name: str, old: str, new: str) -> None:
+        """Write `new` where the file has `old`."""
+        text = (self.root / name).read_text("utf-8")
+        assert old in text, name
+        (self.root / name).write_text(text.replace(old, new), "utf-8")
+
+    def check(self, *names: str, tested: str = "") -> tuple[int, dict[str, dict[str, str]]]:
+        """Return the exit code and what was found, by check; only those named are run."""
+        command = [sys.executable, "-c", QUICKLY, ",".join(names), "--check", "--json"]
+        done = subprocess.run(
+            [*command, "--tested", tested or self.git("rev-parse", "HEAD")],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=ANSWERED_WITHIN_S,
+            check=False,
+        )
+        assert done.stdout, done.stderr
+        answer = json.loads(done.stdout)
+        assert answer["exit_code"] == done.returncode
+        return done.returncode, {each["name"]: each for each in answer["checks"]}
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """Clone the checkout as it stands, tag what it has as the last release and cut the next."""
+    root = tmp_path_factory.mktemp("release") / "clone"
+    stash = subprocess.run(
+        ["git", "stash", "create"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.strip()
+    subprocess.run(["git", "clone", "--quiet", "--no-tags", "--depth=1", f"file://{ROOT}", root], check=True)
+    clone = Clone(root)
+    if stash:
+        clone.git("fetch", "--quiet", "--depth=1", f"file://{ROOT}", "HEAD")
+        patch = subprocess.run(
+            ["git", "diff", "--binary", "HEAD", stash], cwd=ROOT, capture_output=True, check=True
+        )
+        subprocess.run(["git", "apply", "--index"], cwd=root, input=patch.stdout, check=True)
+    numbers = iter(range(1, 10_000))
+    decisions = re.sub(
+        r"^## \d+\. ",
+        lambda _: f"## {next(numbers)}. ",
+        (root / "DECISIONS.md").read_text("utf-8"),
+        flags=re.MULTILINE,
+    )
+    (root / "DECISIONS.md").write_text(decisions, "utf-8")
+    clone.git("switch", "--quiet", "--force-create", "main")
+    clone.commit()
+    clone.git("tag", FIRST_TAG)
+    subprocess.run(
+        [sys.executable, "-m", "scripts.release", "--cut"], cwd=root, check=True, capture_output=True
+    )
+    clone.commit()
+    return clone
+
+
+@pytest.fixture
+def clone(prepared: Clone) -> Iterator[Clone]:
+    """The prepared one, as it was."""
+    head, tags = prepared.git("rev-parse", "HEAD"), set(prepared.git("tag").split())
+    yield prepared
+    prepared.git("switch", "--quiet", "--discard-changes", "main")
+    prepared.git("reset", "--quiet", "--hard", head)
+    prepared.git("clean", "--quiet", "--force", "-d")
+    for tag in set(prepared.git("tag").split()) - tags:
+        prepared.git("tag", "--delete", tag)
+
+
+def test_what_is_well_is_ready(clone: Clone) -> None:
+    """Every check says so, and nothing is changed by looking."""
+    code, found = clone.check(*CHECKS)
+
+    assert [each["finding"] for each in found.values() if each["result"] != "ok"] == []
+    assert code == 0
+    assert set(found) == set(CHECKS)
+    assert found["breaking"]["finding"] == f"0 since {FIRST_TAG}, all listed"
+    assert clone.git("status", "--porcelain", "--ignored") in (
+        "",
+        "!! scripts/__pycache__/",
+    ) or "dist" not in clone.git("status", "--porcelain", "--ignored")
+
+
+def _stray(clone: Clone) -> None:
+    (clone.root / "stray.py").touch()
+
+
+def _branch(clone: Clone) -> None:
+    clone.git("switch", "--quiet", "--create", "other")
+
+
+def _malformed(clone: Clone) -> None:
+    clone.change("infra/runtime/lifecycle.py", f'VERSION = "{VERSION}"', 'VERSION = "1.0.0-rc.1"')
+
+
+def _unequal(clone: Clone) -> None:
+    clone.change("clients/python/mds_client/__init__.py", f'"{VERSION}"', '"0.9.1"')
+
+
+def _released(clone: Clone) -> None:
+    clone.git("tag", "v1.0.0")
+
+
+def _uncut(clone: Clone) -> None:
+    clone.change("CHANGELOG.md", f"## [{VERSION}] - ", f"## [0.9.0+{VERSION}] - ")
+
+
+def _undated(clone: Clone) -> None:
+    text = (clone.root / "CHANGELOG.md").read_text("utf-8")
+    (clone.root / "CHANGELOG.md").write_text(
+        re.sub(rf"(## \[{re.escape(VERSION)}\]) - \S+", r"\1", text), "utf-8"
+    )
+
+
+def _left_behind(clone: Clone) -> None:
+    clone.change("CHANGELOG.md", "## [Unreleased]\n", "## [Unreleased]\n\n### Added\n\n- What came later.\n")
+
+
+def _hole(clone: Clone) -> None:
+    clone.change("DECISIONS.md", "\n## 12. ", "\n## 9999. ")
+
+
+def _stale(clone: Clone) -> None:
+    clone.change("docs/reference/topics.md", "# Topics", "# The topics")
+
+
+def _no_hash(clone: Clone) -> None:
+    text = (clone.root / "requirements.lock").read_text("utf-8")
+    entry = re.search(r"^aiohttp==[^\n]*\n(?:    --hash[^\n]*\n)+", text, re.MULTILINE)
+    assert entry is not None
+    clone.change("requirements.lock", entry[0], entry[0].partition(" \\")[0] + "\n")
+
+
+def _address(clone: Clone) -> None:
+    clone.change(
+        "requirements-iceberg.lock", "pyiceberg==", "--index-url https://example.org/simple\npyiceberg=="
+    )
+
+
+def _path(clone: Clone) -> None:
+    clone.change("bootstrap.lock", "uv==", "uv @ file:///srv/wheels/uv.whl # uv==")
+
+
+def _not_locked(clone: Clone) -> None:
+    clone.change("pyproject.toml", '"aiohttp>=', '"aiohttp>=900", "aiohttp>=')
+
+
+def _new_requirement(clone: Clone) -> None:
+    clone.change("clients/python/pyproject.toml", '["websockets', '["no-such-package>=1", "websockets')
+
+
+def _jar(clone: Clone) -> None:
+    clone.change("infra/embedded/kafka.lock.json", '"kafka_version": "', '"kafka_version": "0.')
+
+
+def _no_licence(clone: Clone) -> None:
+    (clone.root / "clients" / "python" / "LICENSE").unlink()
+
+
+def _no_bill(clone: Clone) -> None:
+    (clone.root / "infra" / "image").mkdir(exist_ok=True)
+    (clone.root / "infra" / "image" / "sbom.py").touch()
+
+
+def _avro(clone: Clone) -> None:
+    clone.change("schemas/avro/bar.v1.avsc", '"type"', '"type" ')
+
+
+def _metric(clone: Clone) -> None:
+    clone.change("docs/reference/metrics.md", "| `circuit_state` | gauge |", "| `circuit_state` | counter |")
+
+
+def _rest(clone: Clone) -> None:
+    clone.change("gateway/market/price_request.py", '"previous_close_time"', '"previous_close_moment"')
+
+
+BROKEN: dict[str, tuple[Callable[[Clone], None], str, str]] = {
+    "stray": (_stray, "tree", r"not committed: stray\.py"),
+    "branch": (_branch, "branch", "on other"),
+    "malformed": (_malformed, "version", "no version in the form"),
+    "unequal": (_unequal, "version", f"the service is {VERSION}, the client 0.9.1"),
+    "released": (_released, "version", "not greater than v1.0.0"),
+    "uncut": (_uncut, "changelog", "no section"),
+    "undated": (_undated, "changelog", "no day"),
+    "left-behind": (_left_behind, "changelog", r"under \[Unreleased\]"),
+    "hole": (_hole, "decisions", "9999"),
+    "stale": (_stale, "generated", r"topics\.md"),
+    "no-hash": (_no_hash, "locks", "aiohttp==.* has no hash"),
+    "address": (_address, "locks", "requirements-iceberg.lock: --index-url .* is an address"),
+    "path": (_path, "locks", "bootstrap.lock: uv @ .* is an address or a path"),
+    "not-locked": (_not_locked, "locks", "aiohttp>=900 is asked for"),
+    "new-requirement": (_new_requirement, "locks", "no-such-package>=1 is asked for, nothing is locked"),
+    "jar": (_jar, "locks", "Kafka .* is asked for"),
+    "no-licence": (_no_licence, "licences", "not the same"),
+    "no-bill": (_no_bill, "sbom", "no bill of materials"),
+    "avro": (_avro, "breaking", r"1 breaking .* Avro bar\.v1\.avsc"),
+    "metric": (_metric, "breaking", "metric circuit_state"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_what_is_broken_is_found(clone: Clone, name: str) -> None:
+    """By its check, with what to do, as exit code 2."""
+    damage, check, told = BROKEN[name]
+    damage(clone)
+
+    code, found = clone.check(check)
+
+    assert (code, found[check]["result"]) == (2, "failed")
+    assert re.search(told, found[check]["finding"]), found[check]["finding"]
+    assert found[check]["remedy"]
+
+
+def test_a_break_that_is_listed_is_none(clone: Clone) -> None:
+    """In an entry of the section that says that it is one."""
+    _metric(clone)
+    text = (clone.root / "CHANGELOG.md").read_text("utf-8")
+    heading = re.search(rf"## \[{re.escape(VERSION)}\].*\n", text)
+    assert heading is not None
+    clone.change("CHANGELOG.md", heading[0], f"{heading[0]}\n- **Breaking**: `circuit_state` is a counter.\n")
+
+    assert clone.check("breaking") == (
+        0,
+        {
+            "breaking": {
+                "name": "breaking",
+                "result": "ok",
+                "finding": f"1 since {FIRST_TAG}, all listed",
+                "remedy": None,
+            }
+        },
+    )
+
+
+@pytest.mark.parametrize("tested", ["dist/tested-commit", "0" * 40, "abc"])
+def test_tests_of_another_commit_are_none(clone: Clone, tested: str) -> None:
+    """A file that is not there, a commit that is another, too few digits to be one."""
+    code, found = clone.check("tests", tested=tested)
+
+    assert (code, found["tests"]["result"]) == (2, "failed")
+
+
+def test_the_file_that_ci_leaves_names_the_commit(clone: Clone) -> None:
+    """As `git rev-parse HEAD` prints it."""
+    (clone.root / "dist").mkdir(exist_ok=True)
+    (clone.root / "dist" / "tested-commit").write_text(clone.git("rev-parse", "HEAD") + "\n")
+
+    assert clone.check("tests", tested="dist/tested-commit")[0] == 0
+
+
+def test_a_build_that_does_not_repeat_is_found(clone: Clone) -> None:
+    """Something of the moment gets into a wheel."""
+    hook = "import time\nfrom hatchling.builders.hooks.plugin.interface import BuildHookInterface\n\n\nclass Moment(BuildHookInterface):\n    def initialize(self, version, build_data):\n        with open('schemas/moment.py', 'w') as file:\n            file.write(f'{time.time_ns()}')\n"
+    (clone.root / "hatch_build.py").write_text(hook)
+    clone.change(
+        "pyproject.toml",
+        "[tool.hatch.version]",
+        "[tool.hatch.build.targets.wheel.hooks.custom]\n\n[tool.hatch.version]",
+    )
+    clone.commit()
+
+    code, found = clone.check("distributions")
+
+    assert code == 2
+    assert "differ from build to build: market_data_service" in found["distributions"]["finding"]
+
+
+def test_the_files_of_a_release_are_summed_up(clone: Clone, tmp_path: Path) -> None:
+    """SHA256SUMS is what sha256sum reads; constraints name the versions of the lock without hashes."""
+    names = built(Release(root=clone.root), tmp_path / "dist")
+    lines = (tmp_path / "dist" / SUMS).read_text("utf-8").splitlines()
+    constraints = (tmp_path / "dist" / CONSTRAINTS).read_text("utf-8")
+
+    assert sorted(path.name for path in (tmp_path / "dist").iterdir()) == sorted(names)
+    assert len(names) == 6
+    for line in lines:
+        digest, _, name = line.partition("  ")
+        assert hashlib.sha256((tmp_path / "dist" / name).read_bytes()).hexdigest() == digest
+    assert len(lines) == 5
+    assert "--hash" not in constraints
+    assert "\\" not in constraints
+    assert len(re.findall(r"^\S+==\S+", constraints, re.MULTILINE)) == len(
+        re.findall(r"^\S+==", (ROOT / "requirements.lock").read_text("utf-8"), re.MULTILINE)
+    )
+
+
+def test_a_bill_of_another_installation_is_found(tmp_path: Path) -> None:
+    """A package of another version, or no bill at all."""
+    path = tmp_path / "sbom.json"
+    for text, result in (
+        (json.dumps({"components": [{"name": "market-data-service", "version": VERSION}]}), "ok"),
+        (json.dumps({"components": [{"name": "aiohttp", "version": "0.1"}]}), "failed"),
+        ("[]", "failed"),
+    ):
+        path.write_text(text)
+        assert sbom(Release(root=ROOT, sbom=path)).result == result, text
+
+
+def test_a_licence_that_binds_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And one that nobody states is worth a look."""
+    for stated, result in (("AGPL-3.0-only", "failed"), ("", "warning"), ("LGPL-3.0-or-later", "ok")):
+        monkeypatch.setattr("scripts.release_checks.licence_of", lambda _, stated=stated: stated)
+        assert licences(Release(root=ROOT)).result == result, stated
