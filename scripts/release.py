@@ -10,7 +10,6 @@ import argparse
 import re
 import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,7 +21,7 @@ from infra.preflight.findings import Checked, unknown, verdict
 from infra.runtime.clock import wall_us
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.lifecycle import VERSION
-from scripts.distributions import differing, digests
+from scripts.distributions import digests
 from scripts.published import cut
 from scripts.release_checks import CHECKS, Release
 
@@ -50,12 +49,11 @@ def built(release: Release, dist: Path) -> list[str]:
     where there is one, and the SHA-256 of each.
     """
     dist.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as scratch:
-        if unequal := differing(release.root, "HEAD", Path(scratch)):
-            raise ValueError(f"{' '.join(unequal)} differs from build to build")
-        sums = digests(Path(scratch) / "built")
-        for name in sums:
-            shutil.copyfile(Path(scratch) / "built" / name, dist / name)
+    if release.differing:
+        raise ValueError(f"{' '.join(release.differing)} differs from build to build")
+    sums = digests(release.scratch / "built")
+    for name in sums:
+        shutil.copyfile(release.scratch / "built" / name, dist / name)
     (dist / CONSTRAINTS).write_text(
         HASH.sub("", release.git("show", "HEAD:requirements.lock")) + "\n", "utf-8"
     )

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,11 +45,23 @@ class Release:
             text=True,
             timeout=GIT_TIMEOUT_S,
             check=True,
-        ).stdout.strip()
+        ).stdout.rstrip()
 
     def text(self, name: str) -> str:
         """Return a file of the checkout."""
         return (self.root / name).read_text("utf-8")
+
+    @cached_property
+    def scratch(self) -> Path:
+        """A folder that goes with the process; `scratch`/built has the distributions once they were compared."""
+        folder = tempfile.TemporaryDirectory(prefix="release-")
+        weakref.finalize(self, folder.cleanup)
+        return Path(folder.name)
+
+    @cached_property
+    def differing(self) -> list[str]:
+        """The distributions of the commit that are not the same bytes from build to build; raises BuildFailed."""
+        return differing(self.root, "HEAD", self.scratch)
 
     @cached_property
     def last_tag(self) -> str | None:
@@ -146,11 +159,10 @@ def locks(release: Release) -> Finding:
 
 def distributions(release: Release) -> Finding:
     """Whether wheels and source distributions of the commit are the same bytes wherever they are built."""
-    with tempfile.TemporaryDirectory() as scratch:
-        try:
-            unequal = differing(release.root, "HEAD", Path(scratch))
-        except BuildFailed as error:
-            return failed(f"cannot be built: {error}", "correct pyproject.toml")
+    try:
+        unequal = release.differing
+    except BuildFailed as error:
+        return failed(f"cannot be built: {error}", "correct pyproject.toml")
     if unequal:
         return failed(f"differ from build to build: {some(unequal)}", "compare two builds with diffoscope")
     return ok(f"of {' and '.join(PROJECTS)} the same bytes, twice")
