@@ -1,4 +1,4 @@
-"""What others build upon, by name, and the changelog, which names what of it a release takes away or changes.
+"""The contract with others, by name, and the changelog, which names what of it a release takes away or changes.
 
 `python -m scripts.published` prints it of the tree it lies in, so that an older tree tells its own.
 """

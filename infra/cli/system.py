@@ -83,7 +83,7 @@ class System:
 
     @property
     def configuration_path(self) -> Path:
-        """What to collect from vendors: the file that is named, or where it is by default; it may not be there."""
+        """The file of what to collect from vendors, named or in its default place; it may not be there."""
         return self.settings.config or default_configuration(self.home.root)
 
     def ops_port(self, service: ServiceName) -> int:

@@ -1,4 +1,4 @@
-"""Where this code runs from, a checkout or an installed wheel, and what follows: default places, how our modules are started."""
+"""The installation this code runs from, a checkout or a wheel: its default places, and how its modules are started."""
 
 from __future__ import annotations
 
