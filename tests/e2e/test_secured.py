@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import aiohttp
 import pytest
@@ -86,7 +86,7 @@ async def test_a_quote_arrives_at_rest_and_websocket(secured: Secured) -> None:
     with watching(secured.running.socket_url, [f"quotes:best:{SYMBOL}"]) as watcher:
 
         async def stored() -> bool:
-            status, answer = await secured.running.get(f"/quotes/{SYMBOL}")
+            status, answer = await secured.running.get(f"/stocks/{SYMBOL}/price")
             return status == 200 and bool(answer["data"])
 
         await eventually(stored, within_s=ARRIVES_WITHIN_S, every_s=0.5, what="a quote at REST")
@@ -132,6 +132,11 @@ async def test_a_right_that_is_missing_is_named(
     """The log of the service says what was refused; with the right given back it serves again."""
     right, running = _right(client, name), secured.running
     running.kill(client)
+    if right.resource == "topic":
+        # or it would look as if there were none
+        await asyncio.to_thread(
+            secured.broker.allow, user(client), [replace(right, operations=("Describe",))]
+        )
     await asyncio.to_thread(secured.broker.take, user(client), right)
     running.start(client)
 

@@ -52,6 +52,8 @@ def ends_partition(event: Message) -> bool:
         raise LogReplaced(f"{where} no longer has our position: {error.str()}")
     if said is LogEvent.TOPIC_UNKNOWN:
         raise LogDoubtful(f"{where} is not known any more: {error.str()}")
+    if said is LogEvent.NOT_ALLOWED:
+        raise BrokerUnavailable(f"{where} may not be read by this user: {error.str()}")
     if said is LogEvent.DEAD:
         raise BrokerUnavailable(f"the consumer is dead: {error.str()}")
     return said is LogEvent.END

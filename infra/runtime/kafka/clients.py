@@ -41,6 +41,16 @@ NO_LEADER_YET = frozenset(
     }
 )
 
+# Of a user that may not do what it asks for.
+NOT_ALLOWED = frozenset(
+    {
+        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+        KafkaError.GROUP_AUTHORIZATION_FAILED,
+        KafkaError.TOPIC_AUTHORIZATION_FAILED,
+        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+    }
+)
+RIGHTS_ADVICE = "give this user the rights that `mds topics rights` lists"
 # Said of a login that is refused, on either side; the client tries again by itself.
 LOGIN_CODES = frozenset({KafkaError._AUTHENTICATION, KafkaError._SSL})  # noqa: SLF001 - the library's own codes
 
@@ -153,4 +163,9 @@ def refused_login(bootstrap: str, error: KafkaError) -> ConfigurationError:
 
 def unavailable(what: str, error: KafkaException) -> BrokerUnavailable:
     """Return the error that says `what` could not be done, and why."""
-    return BrokerUnavailable(f"{what}: {error.args[0].str()}; is the broker up?")
+    return BrokerUnavailable(f"{what}: {error.args[0].str()}; {advice(error.args[0])}")
+
+
+def advice(error: KafkaError) -> str:
+    """Return what to look at after an error, as the end of a sentence."""
+    return RIGHTS_ADVICE if error.code() in NOT_ALLOWED else "is the broker up?"

@@ -50,6 +50,7 @@ class GroupMember:
         `instance` keeps its partitions over a restart. `cooperative`: when a member comes or goes only the partitions
         that move stop. `tuning` are settings of librdkafka that replace ours.
         """
+        self.group = group
         self._cooperative = cooperative
         self._paused: bool | None = False
         settings: dict[str, Any] = {

@@ -16,9 +16,17 @@ from confluent_kafka import TIMESTAMP_LOG_APPEND_TIME, Consumer, KafkaError, Kaf
 from confluent_kafka import TopicPartition as Place
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import NO_LEADER_YET, Message, consumer_config, heard_by, unavailable
+from infra.runtime.kafka.clients import (
+    NO_LEADER_YET,
+    NOT_ALLOWED,
+    Message,
+    consumer_config,
+    heard_by,
+    unavailable,
+)
 from schemas.errors import BrokerUnavailable
 from schemas.partitions import TopicPartition
+from schemas.rights import NO_GROUP
 from schemas.topics import MOVED_FROM
 
 T = TypeVar("T")
@@ -69,6 +77,7 @@ class LogEvent(Enum):
     POSITION_LOST = "position_lost"  # the log does not hold the position any more
     TOPIC_UNKNOWN = "topic_unknown"  # it is gone, or another; its topic id tells
     PASSING = "passing"  # the client tries again by itself
+    NOT_ALLOWED = "not_allowed"  # this user may not read it
     DEAD = "dead"  # the client is of no more use
     FAULT = "fault"  # anything else
 
@@ -87,6 +96,8 @@ def event_of(error: KafkaError) -> LogEvent:
         return LogEvent.POSITION_LOST
     if code in TOPIC_UNKNOWN:
         return LogEvent.TOPIC_UNKNOWN
+    if code in NOT_ALLOWED:
+        return LogEvent.NOT_ALLOWED
     if error.fatal() or code in (KafkaError._FATAL, KafkaError.FENCED_INSTANCE_ID):  # noqa: SLF001
         return LogEvent.DEAD
     return LogEvent.PASSING if error.retriable() or code in PASSING else LogEvent.FAULT
@@ -192,6 +203,8 @@ class LogReader:
         """Return what has arrived, waiting up to `within_s` for the first; the order of each partition is kept."""
         try:
             first = self._consumer.poll(within_s)
+            if first is not None and first.topic() is None and (error := first.error()) is not None:
+                _refuse(error)
             # consume() waits for a full batch until its time-out: only what has already arrived is asked for.
             return [] if first is None else [first, *self._consumer.consume(most - 1, 0)]
         except KafkaException as error:
@@ -210,6 +223,12 @@ class LogReader:
         # again and is longer than our position, reading simply goes on in it.
         self.topic_doubted = self.topic_doubted or error.code() in TOPIC_UNKNOWN
         self._tell(error)
+
+
+def _refuse(error: KafkaError) -> None:
+    """Raise where an error that is of no topic says that this user may not even ask for a group."""
+    if error.code() in NOT_ALLOWED:
+        raise unavailable(f"reading, in the group {NO_GROUP} that nobody joins", KafkaException(error))
 
 
 class Source(Protocol):

@@ -26,6 +26,7 @@ from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.clients import (
     IN_FLIGHT_OF_TRANSACTIONS,
     NO_LEADER_YET,
+    NOT_ALLOWED,
     Message,
     common_config,
     consumer_config,
@@ -43,14 +44,6 @@ VALUE = b"written by `mds preflight` in a transaction that is aborted"
 POLL_S = 0.5
 FIRST_S = 2.0
 ATTEMPT_S = 12.0  # each step of it: a new cluster makes its transaction log first
-REFUSED = frozenset(
-    {
-        KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-        KafkaError.GROUP_AUTHORIZATION_FAILED,
-        KafkaError.TOPIC_AUTHORIZATION_FAILED,
-        KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-    }
-)
 NOTHING_ELSE: Mapping[int, str] = MappingProxyType({})
 # It says forty lines a second of a broker that is away; what is asked says so once.
 QUIET: Mapping[str, Any] = {"log_level": 0, "error_cb": lambda _: None}
@@ -246,7 +239,7 @@ def _asking(otherwise: str, rights: Mapping[int, str] = NOTHING_ELSE) -> Iterato
         yield
     except KafkaException as error:
         cause = error.args[0]
-        if cause.code() in REFUSED:
+        if cause.code() in NOT_ALLOWED:
             raise NotAllowed(rights.get(cause.code(), "ask the cluster about this"), cause.str()) from error
         raise unavailable(otherwise, error) from error
     except TimeoutError as error:

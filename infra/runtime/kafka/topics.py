@@ -20,8 +20,9 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]
 from confluent_kafka.cimpl import NewTopic
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import NO_LEADER_YET, common_config, unavailable
+from infra.runtime.kafka.clients import NO_LEADER_YET, RIGHTS_ADVICE, common_config, unavailable
 from infra.runtime.kafka.login import check_login
+from infra.runtime.kafka_access import SecuredServers
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.partitions import TopicPartition
 from schemas.topics import (
@@ -266,11 +267,20 @@ def partition_count(
         raise
     for name in (*RAW_TOPICS, *CANONICAL_TOPICS):
         if prefix + name not in existing:
-            raise ConfigurationError(f"topic {prefix + name} does not exist", remedy="run `mds topics apply`")
+            raise _absent(bootstrap, f"topic {prefix + name} does not exist")
     count = agreed_partitions(existing, prefix=prefix)
     if count is None:
-        raise ConfigurationError("there are no topics", remedy="run `mds topics apply`")
+        raise _absent(bootstrap, "there are no topics")
     return count
+
+
+def _absent(bootstrap: str, problem: str) -> ConfigurationError:
+    # to who may not see a topic a broker says that there is none
+    if isinstance(bootstrap, SecuredServers):
+        return ConfigurationError(
+            f"{problem}, or this user may not see it", remedy=f"run `mds topics apply`, and {RIGHTS_ADVICE}"
+        )
+    return ConfigurationError(problem, remedy="run `mds topics apply`")
 
 
 def _wait_until_known(broker: Topics, names: Collection[str]) -> None:

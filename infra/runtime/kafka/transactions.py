@@ -8,7 +8,7 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException, Producer
 
 from infra.runtime.clock import monotonic_s
-from infra.runtime.kafka.clients import IN_FLIGHT_OF_TRANSACTIONS, Message, heard_by, producer_config
+from infra.runtime.kafka.clients import IN_FLIGHT_OF_TRANSACTIONS, Message, advice, heard_by, producer_config
 from schemas.errors import BrokerUnavailable, Fenced
 
 QUEUE_POLL_S = 0.05
@@ -156,4 +156,4 @@ class FencedWriter:
                 f"{self.transactional_id}: a successor owns it ({cause.str()}); let this process end"
             )
         kind = Contended if cause.code() in CONTENDED else BrokerUnavailable
-        return kind(f"{doing} {self.transactional_id}: {cause.str()}; is the broker up?")
+        return kind(f"{doing} {self.transactional_id}: {cause.str()}; {advice(cause)}")

@@ -184,7 +184,7 @@ class JobReader:
             log.warning("jobs_lost", extra={"partition": partition, "error": error.str()})
             member.skip_to_end(TopicPartition(self._topic, partition))
         elif event not in (LogEvent.END, LogEvent.PASSING):
-            log.warning("job_feed_error", extra={"error": error.str()})
+            log.warning("job_feed_error", extra={"group": member.group, "error": error.str()})
         return False
 
     def _commit(self, member: GroupMember, positions: Mapping[int, int], *, wait: bool) -> None:

@@ -163,8 +163,8 @@ class BatchSource:
         elif place is not None and event.log_changed:  # a log that was cut tells no offset
             self._stop(f"{place.topic}/{place.partition}: {error.str()}")
         else:
-            detail = {"topic": message.topic(), "error": error.str(), "retriable": error.retriable()}
-            log.warning("kafka_consumer_error", extra=detail)
+            detail = {"topic": message.topic(), "group": self._member.group, "error": error.str()}
+            log.warning("kafka_consumer_error", extra={**detail, "retriable": error.retriable()})
 
     def _hand_over(self) -> None:
         era, now_s = self._era, monotonic_s()

@@ -40,7 +40,7 @@ def test_no_code_of_a_changed_log_is_left_out() -> None:
         (KafkaError(END_OF_PARTITION), LogEvent.END),
         (KafkaError(TRANSPORT), LogEvent.PASSING),
         (KafkaError(KafkaError.REQUEST_TIMED_OUT, "slow", False, True), LogEvent.PASSING),
-        (KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), LogEvent.FAULT),
+        (KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED), LogEvent.NOT_ALLOWED),
         (KafkaError(KafkaError.FENCED_INSTANCE_ID), LogEvent.DEAD),
         (KafkaError(TRANSPORT, "gone", True), LogEvent.DEAD),
     ],
