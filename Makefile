@@ -69,6 +69,7 @@ lock: $(INSTALLED) ## write the lock files anew: Python packages and Kafka's jar
 	@$(UV) $(COMPILE) pyproject.toml --group dev --output-file requirements.lock
 	@$(UV) $(COMPILE) --group iceberg --constraint requirements.lock --output-file requirements-iceberg.lock
 	@$(UV) $(COMPILE) infra/deploy.in --output-file infra/deploy.lock
+	@$(UV) $(COMPILE) pyproject.toml --constraint requirements.lock --excludes infra/image/excluded.in --output-file infra/image/requirements.lock
 	@$(PY) -m infra.embedded.jars
 
 clean: ## remove the environment and all caches; data in .mds stays

@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-LOCKS = ("bootstrap.lock", "requirements.lock", "requirements-iceberg.lock", "infra/deploy.lock")
+LOCKS = (
+    "bootstrap.lock",
+    "requirements.lock",
+    "requirements-iceberg.lock",
+    "infra/deploy.lock",
+    "infra/image/requirements.lock",
+)
 PINNED = re.compile(r"^([\w.-]+)==(\S+)", re.MULTILINE)
 
 
@@ -19,6 +25,12 @@ def pinned(name: str) -> dict[str, set[str]]:
     for package, version in PINNED.findall((ROOT / name).read_text("utf-8")):
         versions.setdefault(package, set()).add(version)
     return versions
+
+
+def entries(name: str) -> set[str]:
+    """Return the entries of a lock file: package, version, marker and hashes."""
+    text = (ROOT / name).read_text("utf-8")
+    return set(re.split(r"^(?=[\w.-]+==)", text, flags=re.MULTILINE)[1:])
 
 
 @pytest.mark.parametrize("name", LOCKS)
@@ -49,3 +61,27 @@ def test_an_extra_is_locked_as_it_is_declared() -> None:
 
     extra = project["project"]["optional-dependencies"]["iceberg"]
     assert set(extra) <= set(project["dependency-groups"]["iceberg"])
+
+
+def test_the_image_is_locked_at_the_same_versions() -> None:
+    """What is tested is what is shipped: it leaves packages out and changes none, by markers and hashes too."""
+    shipped, tested = entries("infra/image/requirements.lock"), entries("requirements.lock")
+
+    assert {entry for entry in shipped if entry not in tested} == set()
+    assert len(shipped) > 50
+
+
+def test_the_image_leaves_out_what_it_is_told_to() -> None:
+    """Servers of one machine, whose packages are dependencies of the project; and all of development."""
+    lines = (ROOT / "infra/image/excluded.in").read_text("utf-8").splitlines()
+    excluded = {line for line in lines if not line.startswith("#")}
+    shipped, project = (
+        pinned("infra/image/requirements.lock"),
+        tomllib.loads((ROOT / "pyproject.toml").read_text()),
+    )
+    wanted = {re.split(r"[>=\[]", text)[0].lower() for text in project["project"]["dependencies"]}
+
+    assert excluded <= wanted
+    assert wanted - excluded <= shipped.keys()
+    assert excluded.isdisjoint(shipped)
+    assert {"pytest", "mypy", "ruff", "hatchling"}.isdisjoint(shipped)
