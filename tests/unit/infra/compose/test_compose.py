@@ -452,6 +452,21 @@ def test_a_service_may_finish_what_it_has_begun(project: Project) -> None:
     assert int(project.services["gateway"]["stop_grace_period"].removesuffix("s")) > ENDS_WITHIN_S
 
 
+def test_a_container_has_the_bounds_of_a_pod(project: Project) -> None:
+    """What a service may take, and how long it may stop, is no question of who runs it."""
+    chart = ROOT / "infra" / "helm" / "market-data-service" / "values.yaml"
+    values = yaml.safe_load(chart.read_text("utf-8")) if chart.exists() else {}
+    units = {"Mi": "m", "Gi": "g"}
+    pods = {name: values[name] for name in OURS if name in values}
+
+    assert bool(values) == bool(pods)
+    for name, pod in pods.items():
+        memory, unit = pod["resources"]["limits"]["memory"][:-2], pod["resources"]["limits"]["memory"][-2:]
+
+        assert project.services[name]["mem_limit"] == memory + units[unit], name
+        assert project.services[name]["stop_grace_period"] == f"{pod['terminationGracePeriodSeconds']}s", name
+
+
 def test_every_image_is_pinned_and_may_be_another(project: Project) -> None:
     """By a variable; its default is one version, never the newest of a name."""
     lines = re.findall(r"^ +image: (.+)$", FILE.read_text("utf-8"), re.MULTILINE)
