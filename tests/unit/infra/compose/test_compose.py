@@ -326,6 +326,17 @@ def test_kafka_has_room_for_its_heap_and_its_check(project: Project) -> None:
     assert int(heap[0]) * SIZES[heap[1]] * 3 / 2 <= int(limit) * SIZES[unit]
 
 
+def test_only_kafka_may_run_what_it_writes(project: Project) -> None:
+    """Its codecs are libraries that it unpacks at run time; without them it refuses every compressed batch."""
+    executable = {
+        name: [mount.partition(":")[0] for mount in service["tmpfs"] if "exec" in re.split("[:,]", mount)]
+        for name, service in project.services.items()
+    }
+
+    assert executable.pop("kafka") == ["/tmp"]  # noqa: S108
+    assert not any(executable.values())
+
+
 REACHED = {
     "kafka": {"migrate", *OURS, "blackbox"},
     "timescaledb": {"migrate", "producers", "sinks", "gateway", "blackbox"},
