@@ -612,3 +612,13 @@ def test_grafana_reads_what_is_provisioned(project: Project) -> None:
     assert (FOLDER / sources(service)[environment["GF_PATHS_PROVISIONING"]]).resolve() == provisioning
     dashboards = FOLDER / sources(service)[environment["GRAFANA_MDS_DASHBOARDS"]]
     assert list(dashboards.glob("mds-*.json"))
+
+
+def test_the_page_names_the_variables_that_are_there() -> None:
+    """Ports, images and passwords: no name of the page is unknown to the file, and none that somebody would set is left out."""
+    page = (ROOT / "docs" / "OPERATIONS.md").read_text("utf-8")
+    section = page[page.index("\n## Compose\n") :]
+    pattern = re.compile(r"\b((?:PORT|IMAGE|PASSWORD|KEEP)_[A-Z]+|MARKET_CLOCK|PYTHON_DIGEST)\b")
+    in_file = set(pattern.findall(FILE.read_text("utf-8")))
+
+    assert set(pattern.findall(section)) == in_file
