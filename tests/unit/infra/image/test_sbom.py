@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from infra.image.sbom import foreign_files, installed, jars, needed, restricted, settle, third_party
+from infra.image.sbom import (
+    foreign_files,
+    installed,
+    jars,
+    libraries,
+    needed,
+    restricted,
+    settle,
+    third_party,
+)
 
 
 def package(site: Path, name: str, *requires: str, files: tuple[str, ...] = ()) -> None:
@@ -47,6 +56,18 @@ def test_files_that_are_no_python_are_named(tmp_path: Path) -> None:
 
     assert isinstance(found, Distribution)
     assert foreign_files(found) == ["a.libs/libz-1.so.1", "a/b.jar", "a/c.wasm", "a/page.js"]
+
+
+def test_what_is_linked_into_a_library_is_listed_with_the_version_it_says(tmp_path: Path) -> None:
+    """A hole in it is looked up by that; a library without one is listed all the same."""
+    file = tmp_path / "confluent_kafka.libs" / "librdkafka-1.so.1"
+    package(tmp_path, "confluent-kafka", files=(f"confluent_kafka.libs/{file.name}",))
+    file.parent.mkdir()
+    file.write_bytes(b"\0OpenSSL x\0OpenSSL 3.5.8 25 Aug 2026\0")
+    (found,) = installed(tmp_path).values()
+
+    listed = {each["name"]: each.get("version") for each in libraries({"bom-ref": "a"}, found)}
+    assert listed == {"librdkafka": None, "OpenSSL": "3.5.8"}
 
 
 BILL: dict[str, Any] = {
