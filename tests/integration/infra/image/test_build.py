@@ -8,6 +8,7 @@ import re
 import shutil
 import stat
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -115,7 +116,9 @@ def test_it_has_the_locked_packages_and_the_project_alone(built: Path) -> None:
 def test_every_file_of_our_packages_is_there_and_no_other(built: Path) -> None:
     """Generated readers, schemas and migrations with them; no tests, documents or examples. Python is compiled."""
     site = site_of(built)
-    expected = {name for name in committed(*PACKAGES) if not DEPLOYING.match(name)}
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    added = project["tool"]["hatch"]["build"]["targets"]["wheel"].get("force-include", {}).values()
+    expected = {name for name in committed(*PACKAGES) if not DEPLOYING.match(name)} | set(added)
     found = {
         path.relative_to(site).as_posix()
         for package in PACKAGES

@@ -25,6 +25,13 @@ from cyclonedx.validation.json import JsonStrictValidator
 found = JsonStrictValidator(SchemaVersion.V1_6).validate_str(Path(sys.argv[1]).read_text("utf-8"))
 sys.exit(str(found) if found else 0)
 """
+WITHOUT_SOME = """
+import sys
+from infra.image import licences, sbom
+del licences.ALLOWED["MPL-2.0"]
+licences.CARRIED = [entry for entry in licences.CARRIED if entry.name != "libquadmath"]
+sys.exit(sbom.main())
+"""
 # Of these nothing but the metadata says under which licence they come.
 WITHOUT_TEXT = {"aiobreaker", "arro3-core", "arro3-io", "jgo", "pyluach"}
 LEGAL = re.compile("licen|copying|notice", re.IGNORECASE)
@@ -127,6 +134,22 @@ def test_every_licence_is_allowed(bill: dict[str, Any]) -> None:
 
     assert components
     assert [(each["name"], each.get("licenses")) for each in components if refused(stated(each))] == []
+
+
+def test_what_nobody_judged_ends_a_build(built: Path, tmp_path: Path) -> None:
+    """A licence that is taken off the list, a library that no entry knows: each is named, with where to say what it is."""
+    done = deployment_tool("python", "-c", WITHOUT_SOME, built / "opt/mds/.venv", tmp_path)
+
+    assert done.returncode == 1
+    lines = done.stderr.splitlines()
+    assert [
+        line for line in lines if "orjson: licence MPL-2.0 AND (Apache-2.0 OR MIT) is not allowed" in line
+    ]
+    assert [
+        line for line in lines if "numpy.libs/libquadmath" in line and "say in CARRIED what it is" in line
+    ]
+    assert all(line.startswith("error: ") and "infra/image/licences.py" in line for line in lines)
+    assert len(lines) == 2
 
 
 def test_what_was_settled_is_what_the_texts_say(release: dict[str, Any]) -> None:
