@@ -114,13 +114,12 @@ def _around(name: str) -> Iterator[str]:
         yield name[: end.start()]
 
 
-def section(changelog: str, version: str) -> tuple[date, str] | None:
-    """Return the day and the text of a version's section, None where it has none; raise ValueError for no date."""
+def section(changelog: str, version: str) -> tuple[str, str] | None:
+    """Return the day, as it is written or empty, and the text of a version's section; None where it has none."""
     found = list(SECTION.finditer(changelog))
     for heading, following in zip(found, [*found[1:], None], strict=True):
         if heading[1] == version:
-            text = changelog[heading.end() : following.start() if following else len(changelog)]
-            return date.fromisoformat(heading[2] or ""), text
+            return heading[2] or "", changelog[heading.end() : following.start() if following else None]
     return None
 
 

@@ -25,6 +25,7 @@ from scripts.generate import FILES
 
 CLIENT_VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 DECISION = re.compile(r"^## (\d+)\. ", re.MULTILINE)
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 GIT_TIMEOUT_S = 60.0
 
 
@@ -104,25 +105,22 @@ def version(release: Release) -> Finding:
 def changelog(release: Release) -> Finding:
     """Whether the changelog has a section of the version, with entries, under an empty one of what comes next."""
     text = release.text("CHANGELOG.md")
+    found, waiting = published.section(text, VERSION), published.section(text, "Unreleased")
     remedy = f"`python -m scripts.release --cut` makes [{VERSION}] of what is under [Unreleased]"
-    try:
-        found = published.section(text, VERSION)
-        waiting = published.section(
-            text.replace("## [Unreleased]\n", "## [Unreleased] - 0001-01-01\n"), "Unreleased"
-        )
-    except ValueError as error:
-        return failed(f"a section has no day: {error}", "write it as in ## [1.0.0] - 2026-11-30")
-    if found is None or waiting is None:
-        return failed(
-            f"no section [{VERSION}]" if found is None else "no section [Unreleased] above all others", remedy
-        )
-    if not published.BULLET.search(found[1]):
+    if found is None:
+        return failed(f"no section [{VERSION}]", remedy)
+    day, entries = found[0], published.BULLET.findall(found[1])
+    if not DAY.fullmatch(day):
+        return failed(f"[{VERSION}] has no day", "write it as in ## [1.0.0] - 2026-11-30")
+    if not entries:
         return failed(f"[{VERSION}] has no entry", "say what it brings")
+    if waiting is None:
+        return failed("no section [Unreleased]", "put an empty one above all others, for what comes next")
     if published.BULLET.search(waiting[1]):
         return failed(
             f"entries are under [Unreleased] and not in [{VERSION}]", "move them, they are in this release"
         )
-    return ok(f"[{VERSION}] of {found[0]}, {len(published.BULLET.findall(found[1]))} entries")
+    return ok(f"[{VERSION}] of {day}, {len(entries)} entries")
 
 
 def decisions(release: Release) -> Finding:

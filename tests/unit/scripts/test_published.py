@@ -93,7 +93,7 @@ def test_only_entries_marked_as_breaking_list_what_breaks() -> None:
         "message gap.bid",
     ]
 
-    assert found[0] == date(2026, 1, 2)
+    assert found[0] == "2026-01-02"
     assert unlisted(names, found[1]) == ["topic quotes.v1", "metric pric", "Avro bar.v1.avsc"]
 
 

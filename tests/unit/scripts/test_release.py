@@ -165,6 +165,17 @@ def _left_behind(clone: Clone) -> None:
     clone.change("CHANGELOG.md", "## [Unreleased]\n", "## [Unreleased]\n\n### Added\n\n- What came later.\n")
 
 
+def _no_entry(clone: Clone) -> None:
+    text = (clone.root / "CHANGELOG.md").read_text("utf-8")
+    heading = re.search(rf"## \[{re.escape(VERSION)}\].*\n", text)
+    assert heading is not None
+    clone.change("CHANGELOG.md", heading[0], f"{heading[0]}\n## [0.8.0] - 2026-01-02\n")
+
+
+def _no_unreleased(clone: Clone) -> None:
+    clone.change("CHANGELOG.md", "## [Unreleased]\n", "")
+
+
 def _hole(clone: Clone) -> None:
     clone.change("DECISIONS.md", "\n## 12. ", "\n## 9999. ")
 
@@ -219,6 +230,8 @@ BROKEN: dict[str, tuple[Callable[[Clone], None], str, str]] = {
     "uncut": (_uncut, "changelog", "no section"),
     "undated": (_undated, "changelog", "no day"),
     "left-behind": (_left_behind, "changelog", r"under \[Unreleased\]"),
+    "no-entry": (_no_entry, "changelog", "no entry"),
+    "no-unreleased": (_no_unreleased, "changelog", r"no section \[Unreleased\]"),
     "hole": (_hole, "decisions", "9999"),
     "stale": (_stale, "generated", r"topics\.md"),
     "no-hash": (_no_hash, "locks", "aiohttp==.* has no hash"),
