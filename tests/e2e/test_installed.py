@@ -66,7 +66,6 @@ class Installed:
             "HOME": str(self.folder / "user"),
             "XDG_CACHE_HOME": str(cache_folder().parent),
             "PATH": os.defpath,
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
 
     def program(self, name: str) -> str:
@@ -107,11 +106,11 @@ class Installed:
 
 
 def listing(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return size and time of change of every file below a folder."""
+    """Return size and time of change of every file below a folder, but Python's caches of code."""
     return {
         str(path.relative_to(folder)): (path.stat().st_size, path.stat().st_mtime_ns)
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and "__pycache__" not in path.parts
     }
 
 
