@@ -41,7 +41,15 @@ _steps = itertools.count(random.SystemRandom().randrange(_LANE_PORTS // 2))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what `make check` runs, where MDS_TEST_CHECKED says that it has just run: CI runs each test once."""
+    """Give workers beside each other the longest first, and leave out what `make check` runs where it has just run.
+
+    MDS_TEST_CHECKED says that it has: CI runs each test once.
+    """
+    if hasattr(config, "workerinput"):
+        ranks: dict[Path, int] = {}
+        for item in items:
+            ranks[item.path] = min(_rank(item), ranks.get(item.path, _rank(item)))
+        items.sort(key=lambda item: ranks[item.path])  # files stay whole, and so do the fixtures of a module
     if not AT_START.get("MDS_TEST_CHECKED"):
         return
     checked = [item for item in items if _is_checked(item.path.relative_to(ROOT / "tests").parts[0], item)]
@@ -49,6 +57,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=checked)
         left_out = set(checked)
         items[:] = [item for item in items if item not in left_out]
+
+
+def _rank(item: pytest.Item) -> int:
+    """Return 0 of a test that may take longer than others, 1 of one that takes seconds, 2 of the rest."""
+    return next((rank for rank, mark in enumerate(("timeout", "slow")) if item.get_closest_marker(mark)), 2)
 
 
 def _is_checked(folder: str, item: pytest.Item) -> bool:
