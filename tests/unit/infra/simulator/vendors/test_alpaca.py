@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 
 from infra.simulator.faults.habits import IexPlan
 from infra.simulator.faults.scenario import CorrectBars, LateBars, NullBars, ZeroQuote
+from infra.simulator.market.view import MarketView
 from infra.simulator.vendors import alpaca
 from infra.simulator.vendors.alpaca import assets, bars, latest_quotes, snapshots
 from infra.simulator.vendors.bar_rows import minute_rows
@@ -17,7 +19,9 @@ WINDOW = {"timeframe": "1Min", "start": "2013-10-07T13:30:00Z", "end": "2013-10-
 BEFORE = {"timeframe": "1Min", "start": "2013-10-07T14:00:00Z", "end": "2013-10-07T14:02:00Z"}
 
 
-def view_of(data: Path, now: str = "2013-10-07T14:03:30Z"):
+@lru_cache(maxsize=2)
+def view_of(data: Path, now: str = "2013-10-07T14:03:30Z") -> MarketView:
+    """Return a market that does not move; its files are read once for all tests of a moment."""
     return frozen_view(data, now)
 
 

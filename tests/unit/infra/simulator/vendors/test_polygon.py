@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 import pytest
 from yarl import URL
 
+from infra.simulator.market.view import MarketView
 from infra.simulator.vendors.polygon import aggregates, tickers
 from tests.support.simulations import SYNTHETIC_NOW, body, file_bars, frozen_view
 
@@ -14,8 +16,14 @@ ADDRESS = "http://127.0.0.1:1/polygon/v2/aggs/ticker/SPY/range/1/minute/0/1"
 DAY = {"ticker": "SPY", "multiplier": "1", "timespan": "minute", "from": "2013-10-07", "to": "2013-10-07"}
 
 
+@lru_cache(maxsize=2)
+def view_of(data: Path | None, now: str) -> MarketView:
+    """Return a market that does not move; its files are read once for all pages."""
+    return frozen_view(data, now)
+
+
 def asked(data: Path | None, now: str = "2013-10-12T12:00:00Z", **changes: str):
-    return body(aggregates(frozen_view(data, now), {**DAY, **changes}, (), address=ADDRESS))
+    return body(aggregates(view_of(data, now), {**DAY, **changes}, (), address=ADDRESS))
 
 
 def test_a_day_is_the_file(market_data: Path) -> None:
