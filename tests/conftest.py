@@ -195,7 +195,8 @@ def postgres_admin(server_home: Path) -> Iterator[str]:
 
 
 @contextmanager
-def _database(admin: str) -> Iterator[str]:
+def own_database(admin: str) -> Iterator[str]:
+    """Give a migrated database that nobody else uses, cloned from the template of this session."""
     name = f"t_{uuid.uuid4().hex[:12]}"
     asyncio.run(execute(admin, f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}_{os.getpid()}"))
     yield with_database(admin, name)
@@ -205,14 +206,14 @@ def _database(admin: str) -> Iterator[str]:
 @pytest.fixture
 def database(postgres_admin: str) -> Iterator[str]:
     """DSN of a fresh, migrated database of this test alone, cloned from the template."""
-    with _database(postgres_admin) as dsn:
+    with own_database(postgres_admin) as dsn:
         yield dsn
 
 
 @pytest.fixture
 def second_database(postgres_admin: str) -> Iterator[str]:
     """DSN of another one."""
-    with _database(postgres_admin) as dsn:
+    with own_database(postgres_admin) as dsn:
         yield dsn
 
 

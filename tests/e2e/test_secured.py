@@ -6,6 +6,8 @@ import asyncio
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
 
 import aiohttp
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.rights import Client, Right, rights_of
 from schemas.topics import QUOTES, RAW_QUOTES
+from tests.conftest import own_database
 from tests.support.eventually import eventually
 from tests.support.secret_spellings import spellings
 from tests.support.secured_broker import SecuredKafka, secured_broker
@@ -49,10 +52,8 @@ def password(client: str) -> str:
 @pytest.fixture(scope="module")
 def secured(postgres_admin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     """Run the pipeline, the simulator at its side."""
-    from tests.conftest import _database  # a database of the module, where the fixture is one of a test
-
     folder = tmp_path_factory.mktemp("secured")
-    with secured_broker() as broker, _database(postgres_admin) as dsn:
+    with secured_broker() as broker, own_database(postgres_admin) as dsn:
         ensure_topics(broker.bootstrap_servers, prefix=PREFIX, partitions=1)
         broker.give_passwords({user(client): password(client) for client in CLIENTS})
         for client in CLIENTS:
@@ -98,58 +99,81 @@ async def test_a_quote_arrives_at_rest_and_websocket(secured: Secured) -> None:
     assert secured.running.revive() == []
 
 
-async def test_no_secret_is_in_a_log_or_in_readyz(secured: Secured) -> None:
-    """Neither as it is nor in disguise; nor has anything been refused."""
-    shown = "".join(file.read_text("utf-8", "replace") for file in secured.running.logs.iterdir())
-    async with aiohttp.ClientSession() as session:
-        for name in SERVICES:
-            async with session.get(f"http://127.0.0.1:{secured.running.ports[name]}/readyz") as answer:
-                document = await answer.json()
-                assert document["parts"]["kafka-login"]["ready"]
-                shown += await answer.text()
-
-    assert not [client for client in CLIENTS for each in spellings(password(client)) if each in shown]
-    assert re.findall(r".*(?:authorization failed|not authorized).*", shown, re.IGNORECASE) == []
+async def test_nobody_is_refused_anything(secured: Secured) -> None:
+    """The declared rights are enough, and every service says that it is logged in."""
+    for name in SERVICES:
+        assert (await parts(secured.running, name))["kafka-login"]["ready"]
+    assert re.findall(r".*(?:authorization failed|not authorized).*", logged(secured), re.IGNORECASE) == []
 
 
-def _right(client: Client, name: str) -> Right:
-    (found,) = (right for right in rights_of(client, prefix=PREFIX) if right.name == PREFIX + name)
+async def parts(running: System, name: str) -> dict[str, Any]:
+    """Return the parts of a service as /readyz tells them."""
+    address = f"http://127.0.0.1:{running.ports[name]}/readyz"
+    async with aiohttp.ClientSession() as session, session.get(address) as answer:
+        found: dict[str, Any] = (await answer.json())["parts"]
+        return found
+
+
+def logged(secured: Secured) -> str:
+    """Return everything that all processes have printed."""
+    return "".join(file.read_text("utf-8", "replace") for file in secured.running.logs.iterdir())
+
+
+# of each service the right that is taken from it, and what a broker says then
+MISSING: dict[Client, tuple[str, str]] = {
+    "producers": (RAW_QUOTES, "Topic authorization failed"),
+    "stream_processors": ("processor-", "Transactional Id authorization failed"),
+    "sinks": ("sinks", "Group authorization failed"),
+    "gateway": (QUOTES, "Topic authorization failed"),
+}
+ENDING = ("producers", "stream_processors")  # the others wait for the right
+
+
+def _right(client: Client) -> Right:
+    name = PREFIX + MISSING[client][0]
+    (found,) = (right for right in rights_of(client, prefix=PREFIX) if right.name == name)
     return found
 
 
-@pytest.mark.parametrize(
-    ("client", "name", "says"),
-    [
-        ("producers", RAW_QUOTES, "Topic authorization failed"),
-        ("stream_processors", "processor-", "Transactional Id authorization failed"),
-        ("sinks", "sinks", "Group authorization failed"),
-        ("gateway", QUOTES, "Topic authorization failed"),
-    ],
-)
-async def test_a_right_that_is_missing_is_named(
-    client: Client, name: str, says: str, secured: Secured
-) -> None:
-    """The log of the service says what was refused; with the right given back it serves again."""
-    right, running = _right(client, name), secured.running
-    running.kill(client)
-    if right.resource == "topic":
-        # or it would look as if there were none
-        await asyncio.to_thread(
-            secured.broker.allow, user(client), [replace(right, operations=("Describe",))]
-        )
-    await asyncio.to_thread(secured.broker.take, user(client), right)
-    running.start(client)
-
-    def told() -> bool:
-        lines = running.tail(client, lines=200).splitlines()
-        return any(says.lower() in line.lower() and right.name in line for line in lines)
-
+async def test_a_right_that_is_missing_is_named_by_the_service_that_lacks_it(secured: Secured) -> None:
+    """In its log, with what was refused; with the rights given back all of them serve again."""
+    running = secured.running
+    for client in CLIENTS:
+        running.kill(client)
+    await asyncio.to_thread(_take, secured.broker)
+    for client in CLIENTS:
+        running.start(client)
     try:
-        await eventually(told, within_s=TOLD_WITHIN_S, what=f"{says}: {right.name}")
+        for client in CLIENTS:
+            await eventually(partial(_is_told, running, client), within_s=TOLD_WITHIN_S, what=client)
+        for client in ENDING:
+            process = running.processes[client]
+            await eventually(
+                lambda process=process: process.poll() is not None, within_s=TOLD_WITHIN_S, what=client
+            )
     finally:
-        await asyncio.to_thread(secured.broker.allow, user(client), [right])
+        await asyncio.to_thread(_give_back, secured.broker)
     running.revive()
-    await running.ready(client)
+    await running.ready(*CLIENTS)
+
+
+def _take(broker: SecuredKafka) -> None:
+    for client in CLIENTS:
+        right = _right(client)
+        if right.resource == "topic":
+            # or it would look as if there were none
+            broker.allow(user(client), [replace(right, operations=("Describe",))])
+        broker.take(user(client), right)
+
+
+def _give_back(broker: SecuredKafka) -> None:
+    for client in CLIENTS:
+        broker.allow(user(client), [_right(client)])
+
+
+def _is_told(running: System, client: Client) -> bool:
+    says, name = MISSING[client][1].lower(), _right(client).name
+    return any(says in line.lower() and name in line for line in running.tail(client, lines=200).splitlines())
 
 
 async def test_a_password_changed_while_the_broker_is_away_ends_nobody(secured: Secured) -> None:
@@ -160,12 +184,17 @@ async def test_a_password_changed_while_the_broker_is_away_ends_nobody(secured: 
     await asyncio.to_thread(broker.restart)
 
     async def refused() -> bool:
-        address = f"http://127.0.0.1:{running.ports[client]}/readyz"
-        async with aiohttp.ClientSession() as session, session.get(address) as answer:
-            return "refused" in (await answer.json())["parts"]["kafka-login"]
+        return "refused" in (await parts(running, client))["kafka-login"]
 
     await eventually(refused, within_s=TOLD_WITHIN_S, every_s=0.5, what="the refusal in /readyz")
     await asyncio.to_thread(broker.give_passwords, {user(client): password(client)})
     await running.ready(client)
     assert running.processes[client] is process
     assert process.poll() is None
+
+
+def test_no_secret_is_in_a_log(secured: Secured) -> None:
+    """Neither as it is nor in disguise, whatever was refused meanwhile."""
+    shown = logged(secured)
+
+    assert [client for client in CLIENTS for each in spellings(password(client)) if each in shown] == []
