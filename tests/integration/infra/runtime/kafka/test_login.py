@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-import json
+import asyncio
 import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import pytest
 
+from infra.cli.output import as_json
+from infra.cli.preflight import document
+from infra.preflight.checks import Preflight
+from infra.preflight.findings import verdict
+from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.login import check_login
 from infra.runtime.kafka.releases import newest_level
 from infra.runtime.kafka.topics import Topics, ensure_topics, partition_count
@@ -146,19 +152,12 @@ def test_a_plain_listener_is_named_where_tls_was_meant(broker: SecuredKafka) -> 
         check_login(plain, within_s=2)
 
 
-def preflight(env: dict[str, str], home: Path) -> tuple[dict[str, dict[str, str]], str]:
-    """Return the findings of `mds preflight --json` by check, and everything that was printed."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("MDS_")}
-    done = subprocess.run(
-        [sys.executable, "-m", "infra.cli", "preflight", "--json"],
-        env={**inherited, **env, "MDS_HOME": str(home), "MDS_POSTGRES_DSN": "postgresql://m:m@127.0.0.1:1/m"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    found = {each["name"]: each for each in json.loads(done.stdout)["checks"]}
-    return found, done.stdout + done.stderr
+def preflight(env: dict[str, str], home: Path) -> tuple[dict[str, dict[str, Any]], str]:
+    """Return the findings of `mds preflight --json` by check, and all of it as it is printed."""
+    others = {"MDS_HOME": str(home), "MDS_POSTGRES_DSN": "postgresql://m:m@127.0.0.1:1/m"}
+    found = asyncio.run(Preflight(env={**env, **others}).run())
+    told = document(found, ExitCode(verdict(found)))
+    return {each["name"]: each for each in told["checks"]}, as_json(told)
 
 
 def test_preflight_looks_through_a_secured_listener_and_shows_no_secret(
