@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
-import math
 import ssl
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,10 +27,9 @@ NO_SECRET = SecretStr("")
 
 @dataclass(slots=True)
 class RefusedLogin:
-    """The last refused login that clients of one process heard of: the brokers' words, and when by the monotonic clock."""
+    """The refused login that clients of one process heard of, in the brokers' words; empty: they are let in."""
 
     says: str = ""
-    heard_s: float = -math.inf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,7 @@ MISSING: dict[Client, tuple[str, str]] = {
     "sinks": ("sinks", "Group authorization failed"),
     "gateway": (QUOTES, "Topic authorization failed"),
 }
-ENDING = ("producers", "stream_processors")  # the others wait for the right
+ENDING = "stream_processors"  # the others wait for the right
 
 
 def _right(client: Client) -> Right:
@@ -146,11 +146,8 @@ async def test_a_right_that_is_missing_is_named_by_the_service_that_lacks_it(sec
     try:
         for client in CLIENTS:
             await eventually(partial(_is_told, running, client), within_s=TOLD_WITHIN_S, what=client)
-        for client in ENDING:
-            process = running.processes[client]
-            await eventually(
-                lambda process=process: process.poll() is not None, within_s=TOLD_WITHIN_S, what=client
-            )
+        process = running.processes[ENDING]
+        await eventually(lambda: process.poll() is not None, within_s=TOLD_WITHIN_S, what=ENDING)
     finally:
         await asyncio.to_thread(_give_back, secured.broker)
     running.revive()

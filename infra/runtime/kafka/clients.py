@@ -82,7 +82,7 @@ def _teller(client_id: str, refusal: RefusedLogin) -> Callable[[KafkaError], Non
     def tell(error: KafkaError) -> None:
         now_s = monotonic_s()
         if error.code() in LOGIN_CODES:
-            refusal.says, refusal.heard_s = error.str(), now_s
+            refusal.says = error.str()
         if now_s - told_s.get(error.code(), -TELL_AGAIN_S) >= TELL_AGAIN_S:
             told_s[error.code()] = now_s
             log.warning(

@@ -6,7 +6,7 @@ librdkafka says of a broker it does not trust only that it could not be verified
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
@@ -18,15 +18,13 @@ from infra.runtime.kafka.releases import newest_level
 from infra.runtime.kafka_access import PREFIX, SecuredServers
 from infra.runtime.lifecycle import Health
 from infra.runtime.threads import in_daemon_thread
-from schemas.errors import BrokerUnavailable
+from schemas.errors import BrokerUnavailable, ConfigurationError
 
 CLIENT = "mds-login"
 SLICE_S = 0.5
 WITHIN_S = 6.0
 PART = "kafka-login"
 WATCH_S = 1.0
-# librdkafka says the same again after half a minute at the earliest
-REFUSED_FOR_S = 45.0
 RUNNING_REMEDY = (
     f"give the cluster the user and password that {PREFIX}* name, or name those that it has, and restart"
 )
@@ -59,7 +57,7 @@ def check_login(bootstrap: str, *, within_s: float = WITHIN_S) -> None:
             return
 
 
-async def watch_login(bootstrap: str, health: Health) -> None:
+async def watch_login(bootstrap: str, health: Health, *, log_in: Callable[[str], None] = check_login) -> None:
     """Tell in /readyz while brokers refuse a running process; nothing to do, hence done, where they do not ask who comes.
 
     It is refused until the cluster, or what is shown to it, is right again, and goes on by itself then. What is shown was
@@ -69,13 +67,23 @@ async def watch_login(bootstrap: str, health: Health) -> None:
         return
     access = bootstrap.access
     while True:
-        refusal = access.refusal
-        refused = monotonic_s() - refusal.heard_s < REFUSED_FOR_S
-        says = {"refused": refusal.says, "remedy": RUNNING_REMEDY} if refused else {}
-        health.report(PART, ready=not refused, **says)
-        if refused and await in_daemon_thread(access.renewed, name="kafka-credentials"):
-            raise BrokerUnavailable("Kafka's credentials are others now; restarting with them")
+        if access.refusal.says:
+            if await in_daemon_thread(access.renewed, name="kafka-credentials"):
+                raise BrokerUnavailable("Kafka's credentials are others now; restarting with them")
+            # clients tell of a refusal, and never that they were let in
+            if await in_daemon_thread(lambda: _is_let_in(bootstrap, log_in), name="kafka-login"):
+                access.refusal.says = ""
+        says = access.refusal.says
+        health.report(PART, ready=not says, **({"refused": says, "remedy": RUNNING_REMEDY} if says else {}))
         await asyncio.sleep(WATCH_S)
+
+
+def _is_let_in(bootstrap: str, log_in: Callable[[str], None]) -> bool:
+    try:
+        log_in(bootstrap)
+    except (BrokerUnavailable, ConfigurationError):
+        return False
+    return True
 
 
 def _check_tls(bootstrap: SecuredServers, within_s: float) -> None:

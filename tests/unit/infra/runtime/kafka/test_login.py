@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -11,11 +12,10 @@ import pytest
 from confluent_kafka import KafkaError
 
 from infra.runtime.kafka.clients import common_config
-from infra.runtime.kafka.login import PART, REFUSED_FOR_S, check_login, watch_login
-from infra.runtime.kafka_access import access_of
+from infra.runtime.kafka.login import PART, check_login, watch_login
 from infra.runtime.lifecycle import Health
 from infra.runtime.settings import MdsSettings
-from schemas.errors import BrokerUnavailable
+from schemas.errors import BrokerUnavailable, ConfigurationError
 from tests.support.eventually import eventually
 
 AUTHENTICATION, TRANSPORT = KafkaError._AUTHENTICATION, KafkaError._TRANSPORT  # noqa: SLF001 - the library's names
@@ -57,10 +57,17 @@ def refuse(servers: str) -> None:
 
 
 @asynccontextmanager
-async def watching(servers: str) -> AsyncIterator[tuple[Health, asyncio.Task[None]]]:
-    """Watch while the block runs."""
+async def watching(
+    servers: str, open_to_us: threading.Event | None = None
+) -> AsyncIterator[tuple[Health, asyncio.Task[None]]]:
+    """Watch while the block runs, brokers that let us in while an event is set."""
+
+    def log_in(_: str) -> None:
+        if open_to_us is None or not open_to_us.is_set():
+            raise ConfigurationError("refused", remedy="none")
+
     health = Health()
-    task = asyncio.create_task(watch_login(servers, health))
+    task = asyncio.create_task(watch_login(servers, health, log_in=log_in))
     try:
         await eventually(lambda: PART in health.parts, within_s=WITHIN_S)
         yield health, task
@@ -72,7 +79,8 @@ async def watching(servers: str) -> AsyncIterator[tuple[Health, asyncio.Task[Non
 
 async def test_a_refusal_is_told_and_ends_nothing(servers: str) -> None:
     """The cluster may be right again by itself: with the same credentials a restart would help nobody."""
-    async with watching(servers) as (health, task):
+    open_to_us = threading.Event()
+    async with watching(servers, open_to_us) as (health, task):
         assert health.parts[PART].ready
         common_config(servers, "any")["error_cb"](KafkaError(TRANSPORT))
         refuse(servers)
@@ -81,8 +89,7 @@ async def test_a_refusal_is_told_and_ends_nothing(servers: str) -> None:
         assert health.parts[PART].detail["refused"] == "invalid credentials"
         assert "restart" in health.parts[PART].detail["remedy"]
 
-        # it was heard long ago, and not since
-        access_of(servers).refusal.heard_s -= REFUSED_FOR_S
+        open_to_us.set()
         await eventually(lambda: health.parts[PART].ready, within_s=WITHIN_S)
         assert not task.done()
 
