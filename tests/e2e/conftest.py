@@ -14,7 +14,7 @@ import pytest
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.intervals import DAY_US
 from tests.support.corporate_actions import day
-from tests.support.databases import execute, lay_out, with_database
+from tests.support.databases import make
 from tests.support.eventually import eventually
 from tests.support.loaded_system import DAYS, SPY_TRADES, SYMBOLS, Loaded
 from tests.support.market_files import minute_bars
@@ -44,7 +44,7 @@ def loaded(
     """Run SPY, GOOG and TWX bars, SPY's trades of one day, its actions and macro series at full speed, a client watching."""
     folder = tmp_path_factory.mktemp("real")
     ensure_topics(kafka_bootstrap, prefix=PREFIX)
-    dsn = asyncio.run(_database(postgres_admin))
+    dsn = asyncio.run(make(postgres_admin, DATABASE))
     data = subset(
         market_data,
         folder,
@@ -70,14 +70,6 @@ def loaded(
             asyncio.run(_taken_in(watcher, dsn, market_data))
             asyncio.run(_entries_taken_in(running, dsn, market_data))
             yield Loaded(running, watcher, market_data, kafka_bootstrap, PREFIX, dsn)
-
-
-async def _database(admin: str) -> str:
-    await execute(admin, f"DROP DATABASE IF EXISTS {DATABASE} WITH (FORCE)")
-    await execute(admin, f"CREATE DATABASE {DATABASE}")
-    dsn = with_database(admin, DATABASE)
-    await lay_out(dsn)
-    return dsn
 
 
 async def _start(running: System) -> None:

@@ -38,3 +38,12 @@ async def lay_out(dsn: str) -> None:
     if TIMESCALE_SERVER:
         await execute(dsn, "CREATE EXTENSION IF NOT EXISTS timescaledb")
         await migrate_to_timescale(dsn, lambda _: None)
+
+
+async def make(admin: str, name: str) -> str:
+    """Make an empty database with our tables, in place of one of that name, and return its DSN."""
+    await execute(admin, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    await execute(admin, f"CREATE DATABASE {name}")
+    dsn = with_database(admin, name)
+    await lay_out(dsn)
+    return dsn

@@ -138,7 +138,9 @@ class _Reader:
     def _expression(self, strength: int = 0) -> Node:
         left = self._operand()
         while OPERATORS.get(self._peek()[1], -1) >= strength:
-            operator, matched, labels, grouped = self._take(), "", (), ()
+            operator, matched = self._take(), ""
+            labels: tuple[str, ...] = ()
+            grouped: tuple[str, ...] = ()
             if self._peek()[1] in MATCHING:
                 matched, labels = self._take(), self._labels()
             if matched and self._peek()[1] in GROUPING:

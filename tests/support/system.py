@@ -135,9 +135,10 @@ class System:
     async def ready(self, *names: str) -> None:
         """Wait until the named services answer /readyz."""
         for name in names:
-            await eventually(partial(self._is_ready, name), within_s=READY_WITHIN_S, what=f"{name} ready")
+            await eventually(partial(self.is_ready, name), within_s=READY_WITHIN_S, what=f"{name} ready")
 
-    async def _is_ready(self, name: str) -> bool:
+    async def is_ready(self, name: str) -> bool:
+        """Whether a process answers /readyz with 200; raises what the connection does where nobody listens."""
         path = "/simulator/health" if name == "simulator" else "/readyz"
         url = f"http://127.0.0.1:{self.ports[name]}{path}"
         async with (

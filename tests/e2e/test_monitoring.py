@@ -1,0 +1,422 @@
+"""Monitoring as it is committed, on the system as it runs: what is well is silent, and each fault is told by its own alerts."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+
+from infra.runtime.exit_codes import ExitCode
+from infra.runtime.kafka.publisher import Outgoing
+from infra.runtime.kafka.topics import ensure_topics
+from schemas.topics import RAW_BARS
+from tests.conftest import free_port
+from tests.support.alert_rules import ALERT_FILES, MONITORING, RECORDING, ROOT, RUNBOOKS, first_look, rules
+from tests.support.databases import make
+from tests.support.eventually import eventually
+from tests.support.prometheus import LOOPBACK, Prometheus, at_ports, programs, ready, running
+from tests.support.sink_records import publish
+from tests.support.system import READY_WITHIN_S, System, system
+from tests.support.watcher import watching
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
+
+PREFIX = "monitored."
+SYMBOLS = [f"SIM{number:03d}" for number in range(1, 3)]
+STREAMS = {
+    "bars": {"providers": ["yahoo", "polygon"], "every_s": 12},
+    "quotes": {"providers": ["yahoo", "finnhub"], "every_s": 3},
+    "trades": {"provider": "finnhub"},
+    # Who does not serve is tried again before it is missed.
+    "routing": {"probe_every_s": 2, "proof_s": 5, "dwell_s": 2},
+}
+WATCHED = ["trades:best:SIM001", "bars.1m:best:SIM001"]
+ARCHIVE = "mds-archive"  # need not run
+STORED_WITHIN_S = 120.0
+QUIET_WITHIN_S = 90.0
+QUIET_S = 5
+FIRES_WITHIN_S = 90.0
+COMMAND_WITHIN_S = 60.0
+BY_GATEWAY = re.compile(r"mds (?:slo|dlq)\b")
+RATE_S = 20
+SHOWN_WITHIN_S = 60.0
+# Panels that may be without a number, and why.
+EMPTY = {
+    "mds-backfill: Gaps without room A": "every gap had room",
+    "mds-backfill: Jobs added A": "no gap was found",
+    "mds-backfill: Share of jobs that die A": "a share is of more than ten jobs",
+    "mds-backfill: Spared A": "no provider sent what is unreadable again and again",
+    "mds-backfill: Written, by reason A": "nothing has died",
+    "mds-ingestion: Archived A": "no archive runs",
+    "mds-ingestion: Dead letters written A": "nothing has died",
+    "mds-ingestion: Gaps found A": "none was there",
+    "mds-ingestion: Not archived for A": "no archive runs",
+    "mds-providers: Budget used A": "on the simulator only limits that are configured hold",
+    "mds-providers: Held back A": "no brake of ours was needed",
+    "mds-providers: Symbols a socket refuses A": "it took all",
+    "mds-websocket: Greeks of watched chains, p99 A": "no chain is watched",
+    "mds-websocket: Records no stream could carry A": "none came",
+    "mds-websocket: Resumed streams A": "no client came back",
+}
+
+
+@dataclass(frozen=True)
+class Monitored:
+    """The system and who watches it."""
+
+    system: System
+    prometheus: Prometheus
+    kafka: str
+
+    async def quiet(self) -> None:
+        """Wait until no alert has fired, or has been about to, for a while."""
+
+        async def silent() -> bool:
+            seen = await self.prometheus.seen(QUIET_S, "firing|pending")
+            assert seen == set()
+            return True
+
+        await eventually(silent, within_s=QUIET_WITHIN_S, every_s=0.5, what="no alert")
+
+    async def fired(self, since_s: float) -> set[str]:
+        """Return the alerts that have fired since a moment (of the monotonic clock)."""
+        return await self.prometheus.seen(time.monotonic() - since_s)
+
+
+@pytest.fixture(scope="session")
+def monitoring() -> Mapping[str, str]:
+    """Prometheus and the blackbox exporter: CI brings them, a user need not have them."""
+    return programs()
+
+
+@pytest.fixture(scope="module")
+def monitored(
+    monitoring: Mapping[str, str],
+    kafka_bootstrap: str,
+    postgres_admin: str,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Monitored]:
+    """The whole system on the simulator, with data of every symbol, a client, and Prometheus over all of it."""
+    folder = tmp_path_factory.mktemp("monitored")
+    ensure_topics(kafka_bootstrap, prefix=PREFIX)
+    dsn = asyncio.run(make(postgres_admin, "monitored"))
+    with system(
+        bootstrap=kafka_bootstrap, dsn=dsn, prefix=PREFIX, folder=folder, symbols=SYMBOLS, streams=STREAMS,
+        settings={"GATEWAY_SLO_SYMBOLS": str(len(SYMBOLS))},
+    ) as it:  # fmt: skip
+        asyncio.run(_begun(it))
+        ports = {
+            8101: it.ports["producers"],
+            8102: it.ports["stream_processors"],
+            8103: it.ports["sinks"],
+            8104: it.ports["gateway"],
+            8105: free_port(),
+            8001: int(it.env["GATEWAY_PORT"]),
+            19092: _port(kafka_bootstrap),
+            15432: _port(dsn),
+        }
+        with (
+            watching(it.socket_url, WATCHED),
+            running(monitoring, folder / "prometheus", ports) as prometheus,
+        ):
+            asyncio.run(ready(prometheus))
+            yield Monitored(it, prometheus, kafka_bootstrap)
+
+
+def _port(address: str) -> int:
+    (port,) = re.findall(r":(\d+)(?:/|$)", address)
+    return int(port)
+
+
+async def _begun(it: System) -> None:
+    """Start everything, and wait until the objectives know of data: the gateway reads them at its start and each minute."""
+    it.start("simulator")
+    await it.ready("simulator")
+    await it.start_services()
+
+    async def covered() -> bool:
+        status, answer = await it.get("/stats/slo")
+        assert status == 200, answer
+        (found,) = (each for each in answer["data"] if each["objective"] == "coverage")
+        return bool(found["state"] == "met")
+
+    await eventually(covered, within_s=STORED_WITHIN_S, every_s=1.0, what="a value of every symbol")
+
+
+async def test_what_is_well_is_silent(monitored: Monitored) -> None:
+    """Every rule is evaluated, every target answers, every probe succeeds, and no alert fires or is about to."""
+    prometheus = monitored.prometheus
+
+    async def all_answer() -> bool:
+        told = [rule for group in (await prometheus.asked("rules"))["groups"] for rule in group["rules"]]
+        targets = (await prometheus.asked("targets"))["activeTargets"]
+        probes = await prometheus.query("probe_success")
+
+        assert {rule["name"] for rule in told} == {
+            rule.get("alert") or rule["record"] for path in (*ALERT_FILES, RECORDING) for rule in rules(path)
+        }
+        assert {rule["name"]: rule.get("lastError") for rule in told if rule["health"] != "ok"} == {}
+        assert {each["labels"]["job"] for each in targets if each["health"] != "up"} == {ARCHIVE}
+        assert sorted((labels["job"], value) for labels, value in probes) == [
+            ("mds-blackbox-http", 1), ("mds-blackbox-tcp", 1), ("mds-blackbox-tcp", 1), ("mds-blackbox-ws", 1),
+        ]  # fmt: skip
+        return True
+
+    await eventually(all_answer, within_s=QUIET_WITHIN_S, every_s=0.5, what="everything well")
+    await monitored.quiet()
+
+
+def panel_queries() -> dict[str, str]:
+    """Return what the panels ask Prometheus, with all services chosen as Grafana does, by board, panel and query."""
+    found = {}
+    for path in sorted((MONITORING / "dashboards").glob("*.json")):
+        board = orjson.loads(path.read_bytes())
+        (service,) = (each for each in board["templating"]["list"] if each["name"] == "service")
+        chosen = {"$service": service["allValue"], "$__rate_interval": f"{RATE_S}s"}
+        for panel in board["panels"]:
+            for target in panel.get("targets", ()):
+                if target["datasource"]["type"] == "prometheus":
+                    expression = target["expr"]
+                    for variable, value in chosen.items():
+                        expression = expression.replace(variable, value)
+                    found[f"{path.stem}: {panel['title']} {target['refId']}"] = expression
+    return found
+
+
+async def test_every_panel_shows_a_number(monitored: Monitored) -> None:
+    """But for those that show what has not happened here."""
+    asked = panel_queries()
+
+    async def empty(expression: str) -> bool:
+        return all(math.isnan(value) for _, value in await monitored.prometheus.query(expression))
+
+    async def shown() -> bool:
+        # objectives are read each minute, or when somebody asks
+        await monitored.system.get("/stats/slo")
+        found = {place for place, expression in asked.items() if await empty(expression)}
+        assert sorted(found - EMPTY.keys()) == []
+        return True
+
+    assert asked.keys() > EMPTY.keys()
+    await eventually(shown, within_s=SHOWN_WITHIN_S, every_s=1.0, what="numbers on every panel")
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that breaks, the alerts that tell of it, how it is mended, and which of the usual ports are silent meanwhile.
+
+    Alerts that are `passing` end by themselves.
+    """
+
+    strike: Callable[[Monitored], Awaitable[None]]
+    alerts: frozenset[str]
+    mend: Callable[[Monitored], Awaitable[None]]
+    silent: Collection[int] = ()
+    passing: frozenset[str] = frozenset()
+
+
+async def kill_gateway(it: Monitored) -> None:
+    """Kill it where it stands."""
+    it.system.kill("gateway")
+
+
+async def start_gateway(it: Monitored) -> None:
+    """Start it as a supervisor would."""
+    it.system.start("gateway")
+    await it.system.ready("gateway")
+
+
+def freeze(name: str) -> Callable[[Monitored], Awaitable[None]]:
+    """Return what stops a process where it stands."""
+
+    async def stop(it: Monitored) -> None:
+        it.system.freeze(name)
+
+    return stop
+
+
+def thaw(name: str) -> Callable[[Monitored], Awaitable[None]]:
+    """Return what lets it go on; one that ends because others have taken over meanwhile is started again."""
+
+    async def is_back(it: Monitored) -> bool:
+        it.system.revive()
+        return await it.system.is_ready(name)
+
+    async def go_on(it: Monitored) -> None:
+        it.system.thaw(name)
+        await eventually(partial(is_back, it), within_s=READY_WITHIN_S, every_s=0.5, what=f"{name} back")
+
+    return go_on
+
+
+def spoil(*rules: dict[str, Any]) -> Callable[[Monitored], Awaitable[None]]:
+    """Return what puts a scenario in force at the vendors, in place of the one before."""
+
+    async def put(it: Monitored) -> None:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.put(f"{it.system.simulator_url}/simulator/scenario", json={"rules": rules}) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
+
+    return put
+
+
+async def poison(it: Monitored) -> None:
+    """Send what no processor can read."""
+    await publish(
+        it.kafka, [Outgoing(topic=PREFIX + RAW_BARS, partition=0, key=b"SIM001", value=b"no record")]
+    )
+
+
+async def discard(it: Monitored) -> None:
+    """Put away what died, by the command of the runbook."""
+    status, answer = await it.system.get("/ops/dlq/events")
+    assert status == 200, answer
+    (row,) = answer["data"]
+    command = f"mds dlq discard --cause {row['cause']} --reason 'no record' --yes"
+    done = await asyncio.to_thread(run, it, command)
+    assert done.returncode == 0, done
+
+
+async def leave_out(it: Monitored) -> None:
+    """Forget the job of the producers in the configuration of Prometheus."""
+    it.prometheus.configure(left_out=["mds-producers"])
+
+
+async def scrape_all(it: Monitored) -> None:
+    """Configure it as committed."""
+    it.prometheus.configure()
+
+
+def at_once(*faults: Fault) -> Fault:
+    """Return faults that have nothing to do with one another as one: each is told as if it were alone."""
+
+    async def strike(it: Monitored) -> None:
+        for fault in faults:
+            await fault.strike(it)
+
+    async def mend(it: Monitored) -> None:
+        for fault in faults:
+            await fault.mend(it)
+
+    return Fault(
+        strike,
+        frozenset[str]().union(*(fault.alerts for fault in faults)),
+        mend,
+        silent=frozenset[int]().union(*(fault.silent for fault in faults)),
+        passing=frozenset[str]().union(*(fault.passing for fault in faults)),
+    )
+
+
+SINK_STOPPED = Fault(freeze("sinks"), frozenset({"MdsDown"}), thaw("sinks"), silent={8103})
+PROCESSOR_STOPPED = Fault(
+    freeze("stream_processors"),
+    frozenset({"MdsDown", "MdsWatermarkStuck"}),
+    thaw("stream_processors"),
+    silent={8102},
+)
+GATEWAY_KILLED = Fault(
+    kill_gateway, frozenset({"MdsDown", "MdsBlackboxFailing"}), start_gateway, silent={8001, 8104}
+)
+VENDOR_DOWN = Fault(
+    spoil({"match": {"vendor": "yahoo"}, "fault": {"type": "status", "status": 500}}),
+    frozenset({"MdsCircuitOpen", "MdsProviderErrors"}),
+    spoil(),
+)
+VENDOR_BANS = Fault(
+    spoil(
+        {
+            "match": {"vendor": "yahoo", "endpoint": "chart"},
+            "when": {"limit": 1},
+            "fault": {"type": "status", "status": 403, "body": "Too Many Requests"},
+        }
+    ),
+    frozenset({"MdsProviderBan"}),
+    spoil(),
+    passing=frozenset({"MdsProviderBan"}),
+)
+POISON = Fault(poison, frozenset({"MdsDeadLetters"}), discard)
+JOB_LEFT_OUT = Fault(leave_out, frozenset({"MdsAbsent"}), scrape_all)
+FAULTS = {
+    "sink-stopped-and-job-left-out": at_once(SINK_STOPPED, JOB_LEFT_OUT),
+    "processor-stopped-and-vendor-bans": at_once(PROCESSOR_STOPPED, VENDOR_BANS),
+    "gateway-killed": GATEWAY_KILLED,
+    "vendor-down-and-poison": at_once(VENDOR_DOWN, POISON),
+}
+
+
+def test_a_runbook_says_that_its_alert_was_provoked_here() -> None:
+    """Where it was, and nowhere else."""
+    here = "tests/e2e/test_monitoring.py"
+    saying = {page.stem for page in RUNBOOKS.glob("*.md") if here in page.read_text("utf-8")}
+
+    assert saying == {alert for fault in FAULTS.values() for alert in fault.alerts}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+async def test_a_fault_is_told_by_its_own_alerts(monitored: Monitored, fault: Fault) -> None:
+    """They and no others fire, their first look can be taken meanwhile, and all is silent when it is mended."""
+    await monitored.quiet()
+    begun_s = time.monotonic()
+
+    async def all_fired() -> bool:
+        assert await monitored.fired(begun_s) == fault.alerts
+        return True
+
+    await fault.strike(monitored)
+    try:
+        await eventually(all_fired, within_s=FIRES_WITHIN_S, every_s=0.5, what=f"{sorted(fault.alerts)}")
+        commands = {command for alert in fault.alerts for command in first_look(alert)}
+        await asyncio.gather(
+            *(asyncio.to_thread(look, monitored, command, fault.silent) for command in sorted(commands))
+        )
+        assert await monitored.prometheus.firing() - fault.passing == fault.alerts - fault.passing
+    finally:
+        await fault.mend(monitored)
+    await monitored.quiet()
+
+    assert await monitored.fired(begun_s) == fault.alerts
+
+
+def run(it: Monitored, command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of a runbook in the environment of the service, on the ports that are in use here."""
+    words = shlex.split(at_ports(command, it.prometheus.ports))
+    if words[0] == "mds":
+        words[:1] = [sys.executable, "-m", "infra.cli"]
+    return subprocess.run(
+        words,
+        cwd=ROOT,
+        env=it.system.env,
+        capture_output=True,
+        text=True,
+        timeout=COMMAND_WITHIN_S,
+        check=False,
+    )
+
+
+def look(it: Monitored, command: str, silent: Collection[int]) -> None:
+    """Run a command of a first look: it says something, of who is `silent` that it is."""
+    done = run(it, command)
+    asked = {int(port) for port in LOOPBACK.findall(command)} or (
+        {8001} if BY_GATEWAY.match(command) else set()
+    )
+
+    if asked & set(silent):
+        assert done.returncode not in (ExitCode.DONE, ExitCode.NO), (command, done)
+        assert done.stderr, (command, done)
+    else:
+        assert done.returncode in (ExitCode.DONE, ExitCode.NO), (command, done)
+        assert done.stdout, (command, done)
