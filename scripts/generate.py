@@ -32,7 +32,15 @@ from scripts.event_readers import readers_source
 from scripts.reference_pages import archive_rules, records_page, topics_page
 
 ROOT = Path(__file__).parent.parent
+CHART = "infra/helm/market-data-service"
+RULES = ("alerts-extra", "alerts-slo", "recording")  # written by hand
 BOARDS = (OVERVIEW, PROVIDERS, INGESTION, BACKFILL, WEBSOCKET, KAFKA_SINK, MARKET)
+
+
+def _rules(name: str) -> Callable[[], str]:
+    return lambda: (ROOT / f"infra/monitoring/{name}.yaml").read_text("utf-8")
+
+
 FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "config/mds.schema.json": json_schema_text,
@@ -46,6 +54,10 @@ FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "docs/reference/websocket.md": websocket_page,
         "infra/monitoring/alerts-archive.yaml": archive_rules,
         **{f"infra/monitoring/dashboards/{board.uid}.json": board.text for board in BOARDS},
+        # a chart cannot read what lies outside of it, nor be pulled from elsewhere with links in it
+        **{f"{CHART}/files/dashboards/{board.uid}.json": board.text for board in BOARDS},
+        **{f"{CHART}/files/rules/{name}.yaml": _rules(name) for name in RULES},
+        f"{CHART}/files/rules/alerts-archive.yaml": archive_rules,
         "schemas/wire/generated_readers.py": lambda: readers_source(STREAMS),
     }
 )
