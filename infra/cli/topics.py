@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from shlex import quote
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
 from infra.cli import inspection
 from infra.cli.output import as_json, say, step, table
+from infra.cli.strimzi import Authentication, strimzi_manifest
 from infra.cli.system import System
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.moving import Move
@@ -20,6 +21,7 @@ from schemas.topics import MAX_PARTITIONS, checked_prefix
 
 topics_app = typer.Typer(help="The topics declared in schemas/topics.yaml.", no_args_is_help=True)
 
+MAX_REPLICAS = 32_767  # as Strimzi has it
 NEXT = """\
 moved and checked. Next, with MDS_TOPIC_PREFIX={prefix} in every environment:
   1. make an empty database, name it in MDS_POSTGRES_DSN and run `mds migrate`
@@ -86,6 +88,42 @@ def _acl_arguments(right: Right, user: str) -> str:
     return (
         f"--add --allow-principal {quote(f'User:{user}')} {operations} {option} {quote(right.name)}{pattern}"
     )
+
+
+@topics_app.command("render")
+def topics_render(
+    form: Annotated[Literal["strimzi"], typer.Argument(help="Whose objects: those of Strimzi's operators.")],  # noqa: ARG001 - the only one
+    replicas: Annotated[
+        int, typer.Option(min=1, max=MAX_REPLICAS, help="How many brokers hold each topic.", metavar="N")
+    ] = 3,
+    partitions: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=MAX_PARTITIONS,
+            help="Of every topic that holds symbols; by default MDS_PARTITIONS. It never changes in place.",
+            metavar="N",
+        ),
+    ] = None,
+    cluster: Annotated[str, typer.Option(help="Name of the Kafka object.", metavar="NAME")] = "kafka",
+    authentication: Annotated[
+        Authentication, typer.Option(help="How a user shows who it is.")
+    ] = "scram-sha-512",
+) -> None:
+    """Print every topic, and a user with the least rights for each service, for an operator to make.
+
+    A record is confirmed once a majority of the replicas has it: of three, one broker may be away. Names begin with
+    MDS_TOPIC_PREFIX. No broker is asked.
+    """
+    settings = MdsSettings.from_env()
+    manifest = strimzi_manifest(
+        cluster=cluster,
+        prefix=settings.topic_prefix,
+        partitions=partitions or settings.partitions,
+        replicas=replicas,
+        authentication=authentication,
+    )
+    say(manifest.rstrip("\n"))
 
 
 @topics_app.command("move")

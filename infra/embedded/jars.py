@@ -79,7 +79,9 @@ def cache_folder() -> Path:
     return Path.home() / ".cache" / "market-data-service"
 
 
-def class_path(lock: JarLock, cache: Path, *, fetch: Download = download) -> list[Path]:
+def class_path(
+    lock: JarLock, cache: Path, *, fetch: Download = download, what: str = "Apache Kafka"
+) -> list[Path]:
     """Return the verified jars in class path order, fetching what is missing.
 
     Raises ConfigurationError naming the jar whose content is not what the lock says, and when
@@ -96,7 +98,10 @@ def class_path(lock: JarLock, cache: Path, *, fetch: Download = download) -> lis
         for jar, path in present:
             _verify(jar, path)
         _fetch_all(
-            [jar for jar, path in zip(lock.jars, paths, strict=True) if not path.exists()], folder, fetch
+            [jar for jar, path in zip(lock.jars, paths, strict=True) if not path.exists()],
+            folder,
+            fetch,
+            what,
         )
         verified.touch()
     return paths
@@ -110,19 +115,19 @@ def _verify(jar: LockedJar, path: Path) -> None:
     """Refuse a jar that is not the locked one."""
     if sha256_of(path) != jar.sha256:
         raise ConfigurationError(
-            f"{path.name} is not the file {LOCK_FILE.name} names: its SHA-256 differs",
+            f"{path.name} is not the file that the lock names: its SHA-256 differs",
             remedy=f"delete {path} and start again; if it happens twice, do not trust where it is downloaded from",
         )
 
 
-def _fetch_all(missing: list[LockedJar], folder: Path, fetch: Download) -> None:
+def _fetch_all(missing: list[LockedJar], folder: Path, fetch: Download, what: str) -> None:
     """Download into a scratch folder, verify, and only then move into place."""
     if not missing:
         return
     total_bytes = sum(jar.size_bytes for jar in missing)
     with (
         tempfile.TemporaryDirectory(dir=folder, prefix=".incoming-") as scratch,
-        DownloadProgress("fetching Apache Kafka", items=len(missing), total_bytes=total_bytes) as progress,
+        DownloadProgress(f"fetching {what}", items=len(missing), total_bytes=total_bytes) as progress,
         ThreadPoolExecutor(max_workers=PARALLEL_DOWNLOADS) as pool,
     ):
 
