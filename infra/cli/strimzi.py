@@ -59,9 +59,8 @@ def strimzi_manifest(
 def object_name(name: str) -> str:
     """Return a name that Kubernetes takes: the same where it does, else a like one of its own."""
     plain = re.sub(r"[^a-z0-9.-]", "-", name.lower())
-    plain = re.sub(r"[.-]*\.[.-]*", ".", plain).strip(
-        ".-"
-    )  # parts between dots begin and end with a letter or digit
+    # parts between dots begin and end with a letter or digit
+    plain = re.sub(r"[.-]*\.[.-]*", ".", plain).strip(".-")
     if plain == name:
         return name
     # EU. and eu. are two systems: neither may have the other's objects
