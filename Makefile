@@ -30,7 +30,7 @@ status: $(INSTALLED) ## what runs, and whether it moves
 	@$(MDS) status
 
 ##@ Develop
-setup: $(INSTALLED) $(EXTRA:%=$(INSTALLED)-%) ## the environment in .venv, from the lock files (instant when nothing changed; EXTRA="iceberg deploy" adds those)
+setup: $(INSTALLED) $(EXTRA:%=$(INSTALLED)-%) ## the environment in .venv, from the lock files (instant when nothing changed; EXTRA="iceberg otel trace deploy" adds those)
 
 check: $(INSTALLED) ## the inner loop, three minutes: ruff, mypy --strict, import rules, unit tests
 	@$(VENV)/bin/ruff check .
@@ -67,7 +67,9 @@ docs: $(INSTALLED) ## write every generated file anew: reference pages, JSON Sch
 lock: $(INSTALLED) ## write the lock files anew: Python packages and Kafka's jars (UPGRADE=1 takes newer versions)
 	@echo uv | $(UV) $(COMPILE) - --output-file bootstrap.lock
 	@$(UV) $(COMPILE) pyproject.toml --group dev --output-file requirements.lock
-	@$(UV) $(COMPILE) --group iceberg --constraint requirements.lock --output-file requirements-iceberg.lock
+	@for extra in iceberg otel trace; do \
+		$(UV) $(COMPILE) --group $$extra --constraint requirements.lock --output-file requirements-$$extra.lock || exit 1; \
+	done
 	@$(UV) $(COMPILE) infra/deploy.in --output-file infra/deploy.lock
 	@$(UV) $(COMPILE) pyproject.toml --constraint requirements.lock --excludes infra/image/excluded.in --output-file infra/image/requirements.lock
 	@$(PY) -m infra.embedded.jars

@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
+EXTRAS = {"iceberg": "pyiceberg", "otel": "opentelemetry-sdk", "trace": "viztracer"}  # with what each is for
 LOCKS = (
     "bootstrap.lock",
     "requirements.lock",
-    "requirements-iceberg.lock",
+    *(f"requirements-{extra}.lock" for extra in EXTRAS),
     "infra/deploy.lock",
     "infra/image/requirements.lock",
 )
@@ -45,22 +46,31 @@ def test_a_lock_names_hashes_and_no_address(name: str) -> None:
     assert "index-url" not in text
 
 
-def test_an_extra_changes_no_version() -> None:
+@pytest.mark.parametrize("name", EXTRAS)
+def test_an_extra_changes_no_version(name: str) -> None:
     """Installed into an environment it adds to it."""
-    base, extra = pinned("requirements.lock"), pinned("requirements-iceberg.lock")
+    base, extra = pinned("requirements.lock"), pinned(f"requirements-{name}.lock")
 
     assert {
         name: (base[name], extra[name]) for name in base.keys() & extra if base[name] != extra[name]
     } == {}
-    assert {"pyiceberg", "pyiceberg-core", "pyarrow"} <= extra.keys() - base.keys()
+    assert EXTRAS[name] in extra.keys() - base.keys()
 
 
-def test_an_extra_is_locked_as_it_is_declared() -> None:
+def test_extras_agree_on_what_they_share() -> None:
+    """All of them may be installed into one environment."""
+    locks = [pinned(f"requirements-{name}.lock") for name in EXTRAS]
+    shared = {package for lock in locks for package in lock}
+
+    assert [each for each in shared if len({tuple(lock[each]) for lock in locks if each in lock}) > 1] == []
+
+
+@pytest.mark.parametrize("name", EXTRAS)
+def test_an_extra_is_locked_as_it_is_declared(name: str) -> None:
     """The group its lock is made of has all that the extra asks for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
 
-    extra = project["project"]["optional-dependencies"]["iceberg"]
-    assert set(extra) <= set(project["dependency-groups"]["iceberg"])
+    assert set(project["project"]["optional-dependencies"][name]) <= set(project["dependency-groups"][name])
 
 
 def test_the_image_is_locked_at_the_same_versions() -> None:
