@@ -151,6 +151,7 @@ PROBLEM: Schema = {
         Column("code", TEXT, "A stable word: see the list of problems."),
         Column("detail", TEXT, "What is wrong, and what would be right."),
         REQUEST,
+        Column("trace_id", TEXT, "Its trace, where it is in one.", always=False),
         Column("retryable", FLAG, "Whether the same request can succeed later: see Retry-After."),
         ERRORS,
     ),

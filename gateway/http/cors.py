@@ -15,6 +15,7 @@ REQUEST_HEADERS = (
     "Idempotency-Key",
     "If-None-Match",
     "Range",
+    "Traceparent",
     "X-Request-Id",
 )
 READABLE_HEADERS = (
@@ -24,6 +25,7 @@ READABLE_HEADERS = (
     "RateLimit",
     "RateLimit-Policy",
     "Retry-After",
+    "Traceparent",
     "X-As-Of",
     "X-Gaps",
     "X-Next-Page-Token",

@@ -246,8 +246,8 @@ class Problem(Exception):
     def __str__(self) -> str:
         return f"{self.status} {self.code}: {self.detail}"
 
-    def document(self, request_id: str) -> dict[str, Any]:
-        """Return the problem+json body."""
+    def document(self, request_id: str, trace_id: str = "") -> dict[str, Any]:
+        """Return the problem+json body; `trace_id` "": the request is in no trace."""
         return {
             "type": f"urn:mds:problem:{self.code}",
             "title": TITLES.get(self.status, "Error"),
@@ -255,6 +255,7 @@ class Problem(Exception):
             "code": self.code,
             "detail": self.detail,
             "request_id": request_id,
+            **({"trace_id": trace_id} if trace_id else {}),
             "retryable": self.retry_after_s is not None,
             "errors": [error.document() for error in self.errors],
             **self.extra,

@@ -13,13 +13,13 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
 
-from infra.runtime import metrics
+from infra.runtime import metrics, tracing
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
 from infra.runtime.exit_codes import ExitCode, exit_code
 from infra.runtime.settings import MdsSettings
@@ -32,7 +32,7 @@ VERSION = "1.0.0rc1"  # pyproject.toml reads it here
 _STANDARD_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 # They say the same of every attempt, ten times a second while a broker makes its first topics.
-REPEATING_LIBRARIES = ("aiokafka", "faust", "mode")
+REPEATING_LIBRARIES = ("aiokafka", "faust", "mode", "opentelemetry", "urllib3")
 SAID_AGAIN_AFTER_S = 10.0
 REMEMBERED_LINES = 256
 
@@ -115,7 +115,7 @@ class Process:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ts, level, service, event, then the fields given as `extra`."""
+    """One JSON object a line: ts, level, service, event, the ids of the span under way, then the fields given as `extra`."""
 
     def __init__(self, service: str) -> None:
         """Put `service` into every line."""
@@ -130,6 +130,9 @@ class JsonFormatter(logging.Formatter):
             "service": self._service,
             "event": record.getMessage(),
         }
+        span = tracing.current()
+        if span is not None:
+            line |= {"trace_id": span.trace, "span_id": span.span}
         line.update({name: value for name, value in vars(record).items() if name not in _STANDARD_ATTRIBUTES})
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
@@ -179,7 +182,7 @@ async def running(
     *,
     expecting: Iterable[str] = (),
 ) -> AsyncIterator[Process]:
-    """Run a service inside: logs, signals and the ops port; raise ConfigurationError where it cannot listen there.
+    """Run a service inside: logs, signals, spans and the ops port; raise ConfigurationError where it cannot listen there.
 
     `expecting` names parts that /readyz waits for, also while others that are wired earlier can serve already.
     """
@@ -200,6 +203,8 @@ async def running(
             )
         except OSError as error:
             raise _deaf(name, host, ops_port, error) from error
+        if shared.otel:
+            await opened.enter_async_context(_exporting(shared, name))
         log.info("started", extra={"ops_port": ops_port, "pid": os.getpid()})
         try:
             yield process
@@ -216,6 +221,19 @@ def _deaf(name: str, host: str, port: int, error: OSError) -> ConfigurationError
         f"nobody may listen on {host}, port {port} ({error.strerror or error})",
         remedy=f"set MDS_OPS_HOST to an address of this machine, or 0.0.0.0, and {setting} to a port above 1023",
     )
+
+
+def _exporting(shared: MdsSettings, name: str) -> AbstractAsyncContextManager[None]:
+    """Return what records spans; raise ConfigurationError where the extra is not installed."""
+    try:
+        # only where it is asked for: it takes a quarter of a second and is not everybody's
+        from infra.runtime.span_export import exporting
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"MDS_OTEL is set, and {error.name} is not installed",
+            remedy="install 'market-data-service[otel]' (in a checkout: make setup EXTRA=otel), or unset MDS_OTEL",
+        ) from error
+    return exporting(shared, name, VERSION)
 
 
 def _ops_app(process: Process) -> web.Application:

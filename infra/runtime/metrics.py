@@ -44,8 +44,7 @@ ENDPOINT_CIRCUIT_STATE = Gauge(
     ["provider", "endpoint"], registry=REGISTRY,
 )  # fmt: skip
 PROVIDER_SELECTED = Counter(
-    "provider_selected",
-    "Times a provider became the one that serves a capability.",
+    "provider_selected", "Times a provider became the one that serves a capability.",
     ["capability", "provider"], registry=REGISTRY,
 )  # fmt: skip
 PROVIDER_HEALTH_SCORE = Gauge(
@@ -159,10 +158,9 @@ JOB_LEASE = Gauge(
     ["partition"], registry=REGISTRY,
 )  # fmt: skip
 JOB_RESULTS_DROPPED = Counter(
-    "mds_job_results_dropped_total",
-    "Results of the sweeper's own polls given up because the broker took none for too long.",
-    registry=REGISTRY,
-)
+    "mds_job_results_dropped_total", registry=REGISTRY,
+    documentation="Results of the sweeper's own polls given up because the broker took none for too long.",
+)  # fmt: skip
 RAW_BLOCKS = Counter(
     "mds_raw_blocks_total", "Raw blocks delivered to Kafka.", ["provider", "topic"], registry=REGISTRY
 )
@@ -207,10 +205,9 @@ ROWS_UNCHANGED = Counter(
     "mds_rows_unchanged_total", "Rows the guard found already stored.", ["table"], registry=REGISTRY
 )
 SINK_FENCED = Counter(
-    "mds_sink_fenced_total",
-    "Transactions rolled back because a newer owner holds the partition.",
-    registry=REGISTRY,
-)
+    "mds_sink_fenced_total", registry=REGISTRY,
+    documentation="Transactions rolled back because a newer owner holds the partition.",
+)  # fmt: skip
 WATERMARK_LAG_SECONDS = Gauge(
     "mds_watermark_lag_seconds",
     "Wall time minus the watermark; small while the market is closed, too: ticks move it.",
@@ -261,6 +258,10 @@ WS_UNREADABLE_RECORDS = Counter(
     "mds_ws_unreadable_records_total",
     "Canonical records no stream could carry; skipped.",
     ["topic"], registry=REGISTRY,
+)  # fmt: skip
+SPANS_EXPORTED = Counter("mds_spans_exported_total", "Spans the OTLP receiver took.", registry=REGISTRY)
+SPANS_DROPPED = Counter(
+    "mds_spans_dropped_total", "Spans lost: `queue_full`, or `not_taken` by the OTLP receiver.", ["reason"], registry=REGISTRY
 )  # fmt: skip
 
 

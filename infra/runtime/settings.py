@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -121,6 +122,25 @@ def read_secret(variable: str, path: Path) -> SecretStr:
 Port = int
 
 
+def _checked_endpoint(url: str) -> str:
+    if not url:
+        return url
+    try:
+        parts = urlsplit(url)
+        sound = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        sound = False
+    if not sound or parts.query or parts.fragment:
+        raise ValueError("it is no base URL; write it like http://127.0.0.1:4318")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("it holds a password; give that in OTEL_EXPORTER_OTLP_HEADERS")
+    return url.rstrip("/")
+
+
+Endpoint = Annotated[str, AfterValidator(_checked_endpoint)]
+"""Base URL of an OTLP/HTTP receiver; empty: none is named."""
+
+
 class MdsSettings(Settings):
     """Settings that all services and the CLI share (`MDS_*`)."""
 
@@ -171,6 +191,11 @@ class MdsSettings(Settings):
     # where services answer on their ops ports, without asking for a key; 0.0.0.0 where probes and scrapers come from elsewhere
     ops_host: IPvAnyAddress = ipaddress.IPv4Address("127.0.0.1")
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    otel: bool = False  # record spans and send them over OTLP/HTTP; needs the extra otel
+    # base URL of the receiver; empty = that of OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318
+    otel_endpoint: Endpoint = ""
+    # share of the traces that are recorded, of those that begin here
+    otel_ratio: float = Field(default=1.0, ge=0.0, le=1.0)
 
     _kafka_access: KafkaAccess = PrivateAttr(default=PLAIN)
 

@@ -16,6 +16,7 @@ from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.topics import Topics
 from infra.runtime.kafka.transactions import FencedWriter
+from infra.runtime.tracing import Attribute, BlockPlace, at_partition, span_of_blocks
 from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
 from schemas.errors import Fenced
 from schemas.intervals import SECOND_US
@@ -52,6 +53,19 @@ def ahead_detail(known_from: KnowledgeTime) -> dict[str, float]:
 def _topics(bootstrap: str) -> Topics:
     """Return the one client of the process that asks for topic ids: partitions are taken over by the dozen."""
     return Topics(bootstrap, "mds-processor-topics")
+
+
+def _told(blocks: Sequence[Transaction]) -> dict[str, Attribute]:
+    """Return what a span says of the blocks it is of."""
+    return {
+        "messaging.operation.type": "process",
+        "messaging.operation.name": "process",
+        "messaging.batch.message_count": len(blocks),
+        "messaging.kafka.offset": blocks[-1].raw_offset,
+        "mds.first_offset": blocks[0].raw_offset,
+        "mds.events": sum(block.events for block in blocks),
+        "mds.records": sum(len(block.canonical) for block in blocks),
+    }
 
 
 class PartitionWriter:
@@ -105,6 +119,13 @@ class PartitionWriter:
         Raises Fenced where a successor holds the partition, BrokerUnavailable for anything else; after either this
         writer is of no more use and the process should end.
         """
+        places = (BlockPlace(self._raw_topic, self._partition, block.raw_offset) for block in blocks)
+        with span_of_blocks(f"process {self._raw_topic}", "consumer", places) as span:
+            if span.recorded:
+                span.set(at_partition(self._raw_topic, self._partition) | _told(blocks))
+            self._commit(blocks)
+
+    def _commit(self, blocks: Sequence[Transaction]) -> None:
         started_s = monotonic_s()
         writer = self._live()
         canonical = [record for block in blocks for record in block.canonical]

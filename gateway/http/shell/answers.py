@@ -19,6 +19,7 @@ from gateway.http.endpoints import CSV, JSON, PROBLEM_JSON, Endpoint, ErrorForm
 from gateway.http.problems import Problem, about
 from gateway.http.proxies import Requester
 from gateway.http.shell.whole import WholeAnswer
+from infra.runtime import tracing
 from infra.runtime.unreadable import UNREADABLE
 
 BODY_TIMEOUT_S = 10.0
@@ -65,7 +66,9 @@ def whole(body: bytes) -> web.Response:
 def problem(error: Problem, request_id: str, form: ErrorForm | None = None) -> WholeAnswer:
     """Return the problem document of an error, or what stands for it in another form."""
     if form is None:
-        response = document(error.document(request_id), status=error.status, content_type=PROBLEM_JSON)
+        span = tracing.current()
+        told = error.document(request_id, "" if span is None else span.trace)
+        response = document(told, status=error.status, content_type=PROBLEM_JSON)
     else:
         response = document(form.document(error), status=error.status, content_type=form.media)
     response.headers.update(error.headers)

@@ -31,14 +31,16 @@ from gateway.http.shell.whole import (
     WholeAnswer,
     always,
 )
-from infra.runtime import metrics
+from infra.runtime import metrics, tracing
 from infra.runtime.clock import monotonic_s
+from infra.runtime.tracing import Span
 
 WORTH_IT_BYTES = 1_400  # less is one packet either way
 AT_ONCE_BYTES = 65_536  # more is compressed in a thread; so much takes half a millisecond
 LEVEL = 1  # rows repeat themselves: more effort gains a tenth and costs three times the time
 GZIP_BITS = 31
 TEXTUAL = ("text/", "application/json", "application/problem+json")
+METHODS = frozenset(hdrs.METH_ALL)  # others a caller makes up
 CLOSE_INTERNAL = 1011
 CLOSE_WITHIN_S = 2.0
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,64}\Z")
@@ -96,13 +98,21 @@ class _Passage:
 
     @web.middleware
     async def answer(self, request: web.Request, handler: AiohttpHandler) -> web.StreamResponse:
-        """Give the request an id, turn every error into a problem document, count and time it."""
+        """Give the request an id and a span, turn every error into a problem document, count and time it."""
         given = request.headers.get("X-Request-Id")
         request[REQUEST_ID] = token_hex(8) if given is None or not _REQUEST_ID.match(given) else given
-        route, began_s = request.match_info.route, monotonic_s()
+        route = request.match_info.route
         way = self._ways.get(route)
         if way is None:
             way = STRAY if route.resource is None else _Way(name=route.resource.canonical)
+        with tracing.request_span(request.headers.get("traceparent")) as span:
+            response = await self._answered(request, handler, way)
+            if span.recorded:
+                _describe(span, request, way, response)
+        return response
+
+    async def _answered(self, request: web.Request, handler: AiohttpHandler, way: _Way) -> web.StreamResponse:
+        began_s = monotonic_s()
         try:
             response = self._guard.admit(request, way.endpoint) or await handler(request)
             self._guard.charge(request, response)
@@ -130,6 +140,9 @@ class _Passage:
         """Return what every answer says, as lines; its own headers that depend on the request are put right."""
         own = response.headers
         text = always(request.get(REQUEST_ID, ""))
+        span = tracing.current()
+        if span is not None:
+            text += f"traceparent: {span.traceparent}\r\n"
         if hdrs.CACHE_CONTROL not in own:
             text += CACHED_NEVER
         if "Content-Security-Policy" not in own:
@@ -151,6 +164,27 @@ class _Passage:
             meter, caller = account
             text += lines(meter.headers(caller, monotonic_s()).items())
         return text
+
+
+def _describe(span: Span, request: web.Request, way: _Way, response: web.StreamResponse) -> None:
+    """Say what a request was and came to, by the semantic conventions; nothing of its query, which may hold secrets."""
+    if isinstance(response, web.WebSocketResponse):
+        span.forget()  # it would tell of hours, when they are over
+        return
+    method = request.method if request.method in METHODS else "_OTHER"
+    span.name = f"{method} {way.name}" if way.endpoint is not None else method
+    span.set(
+        {
+            "http.request.method": method,
+            "http.response.status_code": response.status,
+            "url.scheme": request.scheme,
+            "mds.request_id": request[REQUEST_ID],
+        }
+    )
+    if way.endpoint is not None:  # a path that is unknown may be anything
+        span.set({"http.route": way.name, "url.path": request.path})
+    if response.status >= 500:
+        span.fail(str(response.status))
 
 
 async def _refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import dataclass
 
 import aiohttp
 
@@ -19,6 +20,16 @@ GZIP_OR_ZLIB = 32 + zlib.MAX_WBITS
 RAW_DEFLATE = -zlib.MAX_WBITS
 MIN_SECRET_BYTES = 8  # shorter ones occur in data by chance
 REDACTED = b"[redacted]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpAnswer:
+    """A 2xx or 4xx answer with its body whole; `received_time` is when the last byte was in."""
+
+    status: int
+    content_type: str
+    received_time: WallTime
+    body: bytes
 
 
 class BrokenEncoding(ValueError):

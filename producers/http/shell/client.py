@@ -7,20 +7,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
+from urllib.parse import urlsplit
 
 import aiohttp
 import stamina
 from pydantic import SecretStr
 
+from infra.runtime import tracing
 from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.metrics import PROVIDER_ERRORS, PROVIDER_LATENCY_MS
+from infra.runtime.tracing import Attribute
 from producers.budget.pauses import Signal, read_signal
 from producers.budget.shell.gate import Admission, Gate
 from producers.budget.windows import Purpose
 from producers.http.shell.addresses import AddressPolicy, checked_connector, checked_requests, forbidden_in
-from producers.http.shell.body import ACCEPTED_ENCODINGS, MAX_BODY_BYTES, MAX_KEPT_BYTES, read_body
+from producers.http.shell.body import ACCEPTED_ENCODINGS, MAX_BODY_BYTES, HttpAnswer, read_body
 from producers.http.shell.breaker import Breakers, CircuitOpen, Unconnected
 from producers.http.shell.failures import (
     BANNED,
@@ -32,12 +34,11 @@ from producers.http.shell.failures import (
     show_bans,
 )
 from producers.http.shell.waiting import ATTEMPT_SHARE, RequestDeadline
-from schemas.clocks import WallTime
 from schemas.errors import MarketDataError, ProviderDeclined, ProviderRefused
 from schemas.intervals import SECOND_US
 from schemas.providers.facts import ANY_VENDOR, RefusalWords
 
-__all__ = ["MAX_BODY_BYTES", "MAX_KEPT_BYTES", "HttpAnswer", "VendorHttp", "vendor_session"]
+__all__ = ["MAX_BODY_BYTES", "HttpAnswer", "VendorHttp", "vendor_session"]
 
 REQUEST_DEADLINE_S = 10.0
 CONNECT_DEADLINE_S = 5.0
@@ -52,16 +53,6 @@ NOT_MODIFIED = 304
 USER_AGENT = (
     "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Safari/537.36"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpAnswer:
-    """A 2xx or 4xx answer with its body whole; `received_time` is when the last byte was in."""
-
-    status: int
-    content_type: str
-    received_time: WallTime
-    body: bytes
 
 
 def vendor_session(policy: AddressPolicy) -> aiohttp.ClientSession:
@@ -203,7 +194,13 @@ class VendorHttp:
     ) -> HttpAnswer:
         begun_s, endpoint = monotonic_s(), admission.endpoint
         try:
-            answer = await self._exchange(admission, url, params, headers, deadline.left_s)
+            told: dict[str, Attribute] = {
+                "server.address": urlsplit(url).hostname or "",
+                "mds.provider": self.provider,
+            }
+            with tracing.span(f"GET {endpoint}", "client", told) as span:  # a path or a query may hold a key
+                answer = await self._exchange(admission, url, params, headers, deadline.left_s)
+                span.answered("GET", answer.status)
             check(answer)
         except MarketDataError as error:  # one cancelled by us is no failure of theirs
             PROVIDER_ERRORS.labels(self.provider, endpoint, code_of(error)).inc()

@@ -8,8 +8,10 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from infra.runtime import tracing
 from infra.runtime.clock import monotonic_s
 from infra.runtime.metrics import DEAD_LETTERS_SPARED
+from infra.runtime.tracing import Attribute, Span
 from producers.http.shell.body import MalformedResponse
 from producers.polling.shell.bars_poll import Backfilled, BarsPoll
 from producers.polling.shell.bars_together import PastPart, backfill_together
@@ -100,7 +102,8 @@ class Attempts:
             if not symbols:
                 return symbols, None
             try:
-                polled = await poll.poll(symbols, probed=probed, job_id=job_id)
+                with _span(f"poll {poll.capability}", poll, len(symbols), job_id):
+                    polled = await poll.poll(symbols, probed=probed, job_id=job_id)
             except BrokerUnavailable:
                 raise
             except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
@@ -113,7 +116,8 @@ class Attempts:
     ) -> Backfilled | MarketDataError:
         """Fetch the bars of [start, end) and publish them; return what they are, or the vendor's error; raises like `serve`."""
         try:
-            return await poll.backfill(start, end, job_id=job_id)
+            with _span(f"backfill {poll.capability}", poll, len(poll.symbols), job_id):
+                return await poll.backfill(start, end, job_id=job_id)
         except BrokerUnavailable:
             raise
         except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
@@ -127,7 +131,9 @@ class Attempts:
     ) -> Sequence[Backfilled | MarketDataError] | MarketDataError:
         """Fetch past bars of several symbols in one request, like `backfill`; return what became of each, or of all."""
         try:
-            came = await backfill_together(parts, self.raw)
+            first = parts[0]
+            with _span(f"backfill {first.poll.capability}", first.poll, len(parts), first.job_id):
+                came = await backfill_together(parts, self.raw)
         except BrokerUnavailable:
             raise
         except (TransientError, ProviderRefused, UnknownSymbol, MalformedResponse) as error:
@@ -176,6 +182,11 @@ class Attempts:
             received_time=error.received_time,
             payload=error.payload,
         )
+
+
+def _span(name: str, poll: Poll, symbols: int, job_id: str) -> Span:
+    told: dict[str, Attribute] = {"mds.provider": poll.provider, "mds.symbols": symbols}
+    return tracing.span(name, "internal", told | ({"mds.job_id": job_id} if job_id else {}))
 
 
 def log_failure(poll: Poll, error: MarketDataError) -> None:

@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from infra.runtime import tracing
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.metrics import DEAD_LETTERS, RAW_BLOCKS, RAW_EVENTS
+from infra.runtime.tracing import BlockPlace
 from producers.raw.blocks import Placed, encoded
 from producers.raw.watched import WatchedStreams
 from schemas.clocks import KnowledgeTime, WallTime
@@ -55,14 +57,19 @@ class RawTopics:
         """Publish blocks in order; raise InvalidRecord where one does not fit its schema, BrokerUnavailable."""
         if not placed:
             return
+        values = [(entry, value) for entry in placed for value in encoded(topic, entry.block)]
         records = [
             Outgoing(topic=self._prefix + topic, partition=entry.partition, value=value)
-            for entry in placed
-            for value in encoded(topic, entry.block)
+            for entry, value in values
         ]
         self._check()
+        begun_s = monotonic_s()
         with self._timed():
-            await self._publisher.publish(records)
+            offsets = await self._publisher.publish(records)
+        if tracing.is_recording():
+            for (entry, value), offset in zip(values, offsets, strict=True):
+                place = BlockPlace(topic, entry.partition, offset)
+                tracing.block_published(place, began_s=begun_s, attributes=_told(entry, value))
         self.delivered_blocks += len(records)
         for entry in placed:
             RAW_BLOCKS.labels(entry.block.provider, topic).inc()
@@ -133,3 +140,15 @@ class RawTopics:
             yield
         finally:
             del self._pending[call]
+
+
+def _told(entry: Placed, value: bytes) -> dict[str, tracing.Attribute]:
+    block = entry.block
+    return {
+        "messaging.operation.type": "send",
+        "messaging.operation.name": "send",
+        "messaging.message.body.size": len(value),
+        "mds.provider": block.provider,
+        "mds.endpoint": block.endpoint,
+        "mds.events": len(block.events),
+    }

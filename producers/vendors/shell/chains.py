@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from producers.http.shell.body import MalformedResponse
-from producers.http.shell.client import MAX_KEPT_BYTES
+from producers.http.shell.body import MAX_KEPT_BYTES, MalformedResponse
 from producers.vendors.answers import ChainRequest, Response
 from producers.vendors.option_rows import ChainOrigin, ChainPage
 from producers.vendors.option_slices import chain_events

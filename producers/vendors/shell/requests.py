@@ -9,8 +9,8 @@ from typing import Generic, Protocol, TypeVar
 from infra.runtime.clock import wall_us
 from infra.runtime.metrics import PROVIDER_ERRORS
 from producers.budget.windows import Purpose
-from producers.http.shell.body import MalformedResponse
-from producers.http.shell.client import MAX_KEPT_BYTES, VendorHttp
+from producers.http.shell.body import MAX_KEPT_BYTES, MalformedResponse
+from producers.http.shell.client import VendorHttp
 from producers.vendors.action_rows import ActionOrigin, ActionPage, action_events
 from producers.vendors.answers import Answer, Response
 from producers.vendors.bar_rows import BarOrigin, BarPage, bar_events, session_hours

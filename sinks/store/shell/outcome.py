@@ -1,20 +1,25 @@
-"""Outcome of a committed transaction, and the metrics that say so."""
+"""Outcome of a committed transaction, and the metrics and the span that say so."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from infra.runtime import metrics
+from infra.runtime.tracing import Attribute, BlockPlace, Span, span_of_blocks
 from schemas.clocks import KnowledgeTime
 from schemas.partitions import TopicPartition
+from schemas.streams import STREAMS
 from schemas.topics import GAPS, dead
 from schemas.wire.codec import encode
-from sinks.batch.batch import Refusal
+from sinks.batch.batch import Batch, Refusal
 from sinks.ledger.gaps import Revision
 from sinks.store.shell.rows import StoredRows, WritePath
 
 MILLISECONDS = 1_000
+RAW_OF = {stream.topic: stream.raw_topic for stream in STREAMS}
 OutboxRow = tuple[str, int, bytes | None, bytes]
 """Topic, partition, key and value of a record to publish."""
 
@@ -68,3 +73,21 @@ def count(written: Written, *, took_s: float) -> None:
         metrics.ROWS_UNCHANGED.labels(name).inc(stored.compared - stored.versions)
     for refusal in written.refusals:
         metrics.DEAD_LETTERS.labels("sink", refusal.letter.reason).inc()
+
+
+def span_of_batch(batch: Batch) -> Span:
+    """Return the span of storing a batch, linked with the raw blocks its rows came in."""
+    told: dict[str, Attribute] = {
+        "db.system.name": "postgresql",
+        "db.operation.name": "COPY",
+        "db.operation.batch.size": batch.records,
+    }
+    return span_of_blocks("store batch", "client", _blocks(batch), told)
+
+
+def _blocks(batch: Batch) -> Iterator[BlockPlace]:
+    for rows in batch.rows:
+        topic, offsets = RAW_OF[rows.table.topic], rows.columns.integers("raw_offset")
+        for partition in np.unique(rows.partitions):
+            for offset in np.unique(offsets[rows.partitions == partition]):
+                yield BlockPlace(topic, int(partition), int(offset))

@@ -36,7 +36,7 @@ from sinks.store.shell.coverage import CoverageChange, change_coverage, learn, w
 from sinks.store.shell.gaps import revise_gaps, write_evidence, write_gaps
 from sinks.store.shell.healing import Healing
 from sinks.store.shell.journals import append
-from sinks.store.shell.outcome import OutboxRow, Written, count, outbox_rows
+from sinks.store.shell.outcome import OutboxRow, Written, count, outbox_rows, span_of_batch
 from sinks.store.shell.ownership import Owned, TakeOver, loss_of, move, stored_positions, take_over
 from sinks.store.shell.partitions import TimePartitions
 from sinks.store.shell.refused import smaller, tried
@@ -132,6 +132,12 @@ class Writer:
         return total
 
     async def _transaction(self, batch: Batch) -> Written:
+        with span_of_batch(batch) as span:
+            written = await self._stored(batch)
+            span.set({"mds.write_path": written.path.value})
+        return written
+
+    async def _stored(self, batch: Batch) -> Written:
         began_s = monotonic_s()
         await self._partitions.make(self._connection, batch.rows, within_s=self._within_s)
         try:

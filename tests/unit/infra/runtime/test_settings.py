@@ -55,6 +55,15 @@ def test_a_wrong_value_is_named_with_its_variable() -> None:
         ("MDS_OPS_HOST", "localhost", "in MDS_OPS_HOST, write an IP address, such as 127.0.0.1"),
         ("MDS_OPS_HOST", "10.0.0.256", "in MDS_OPS_HOST, write an IP address, such as 127.0.0.1"),
         ("MDS_TOPIC_PREFIX", "trial/", "in MDS_TOPIC_PREFIX, write one such as trial."),
+        ("MDS_OTEL_ENDPOINT", "collector:4318", "in MDS_OTEL_ENDPOINT, write it like http://127.0.0.1:4318"),
+        ("MDS_OTEL_ENDPOINT", "http://h:99999", "in MDS_OTEL_ENDPOINT, write it like http://127.0.0.1:4318"),
+        ("MDS_OTEL_ENDPOINT", "http://h/?key=1", "in MDS_OTEL_ENDPOINT, write it like http://127.0.0.1:4318"),
+        (
+            "MDS_OTEL_ENDPOINT",
+            "http://u:hunter2@h",
+            "in MDS_OTEL_ENDPOINT, give that in OTEL_EXPORTER_OTLP_HEADERS",
+        ),
+        ("MDS_OTEL_RATIO", "1.5", "in MDS_OTEL_RATIO, set it to 1 or less"),
     ],
 )
 def test_a_wrong_value_is_answered_with_what_is_valid(variable: str, value: str, remedy: str) -> None:

@@ -12,9 +12,9 @@ from aiohttp import web
 from infra.runtime.clock import monotonic_s
 from infra.runtime.metrics import REGISTRY
 from producers.budget.limits import VendorLimits
-from producers.http.shell.body import MalformedResponse
+from producers.http.shell.body import MAX_KEPT_BYTES, MalformedResponse
 from producers.http.shell.breaker import FAILURES_TO_OPEN, CircuitOpen
-from producers.http.shell.client import ATTEMPTS, MAX_BODY_BYTES, MAX_KEPT_BYTES, VendorHttp, vendor_session
+from producers.http.shell.client import ATTEMPTS, MAX_BODY_BYTES, VendorHttp, vendor_session
 from schemas.errors import (
     BudgetExhausted,
     MarketDataError,
