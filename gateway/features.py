@@ -42,6 +42,7 @@ from gateway.operations.shell.health import ServiceStatus
 from gateway.operations.shell.ops_ports import OpsPorts
 from gateway.operations.shell.schema_registry import SchemaRegistry, packaged_registry
 from gateway.operations.shell.statistics import JournalStatistics
+from gateway.operations.shell.traces import CallTraces
 from gateway.options.shell.chains import OptionChains
 from gateway.options.shell.model_queue import ModelQueue
 from gateway.refreshes.shell.job_log import JobLog
@@ -170,6 +171,11 @@ def _stored(parts: Parts) -> tuple[Snapshots, Watermarks, int, bytes]:
     return resources.store, parts.watermarks, resources.partitions, resources.page_key
 
 
+def _ledger(parts: Parts) -> Ledger:
+    store, watermarks, partitions, page_key = _stored(parts)
+    return Ledger(store, watermarks, parts.calendars, partitions, page_key, names=parts.names)
+
+
 def _options(parts: Parts) -> OptionChains:
     clock, names, believed = parts.resources.clock, parts.names, parts.believed
     return OptionChains(*_stored(parts), parts.models, clock=clock, names=names, believed=believed)
@@ -238,11 +244,9 @@ def _backfill(parts: Parts) -> QueueAccess:
 
 def _dead_events(parts: Parts) -> DeadEvents:
     resources, shared = parts.resources, parts.shared
-    around = DeadLetterAccess(
-        store=resources.store.apart(concurrent=ACTS_AT_ONCE),
-        letters=Letters(shared.bootstrap_servers, prefix=shared.topic_prefix),
-        partitions=resources.partitions,
-    )
+    letters = Letters(shared.bootstrap_servers, prefix=shared.topic_prefix)
+    store = resources.store.apart(concurrent=ACTS_AT_ONCE)
+    around = DeadLetterAccess(store=store, letters=letters, partitions=resources.partitions)
     return DeadEvents(around, resources.page_key)
 
 
@@ -257,14 +261,7 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
     ServiceStatus: _status,
     Prices: _prices,
     History: _history,
-    Ledger: lambda parts: Ledger(
-        parts.resources.store,
-        parts.watermarks,
-        parts.calendars,
-        parts.resources.partitions,
-        parts.resources.page_key,
-        names=parts.names,
-    ),
+    Ledger: _ledger,
     Actions: lambda parts: Actions(*_stored(parts), names=parts.names),
     Macro: lambda parts: Macro(*_stored(parts), collected=parts.macro_keys),
     OptionChains: _options,
@@ -279,6 +276,9 @@ FEATURES: Mapping[type[Feature], Callable[[Parts], Feature]] = {
         parts.monitor, parts.resources.store, parts.resources.clock, parts.resources.page_key
     ),
     ConfigurationRoutes: _configuration,
+    CallTraces: lambda parts: CallTraces(
+        parts.shared, OpsPorts(parts.resources.session, parts.resources.ops_urls)
+    ),
     Backfills: lambda parts: Backfills(_backfill(parts)),
     EndedBackfills: lambda parts: EndedBackfills(_backfill(parts), parts.resources.page_key),
     DeadEvents: _dead_events,

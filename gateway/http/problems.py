@@ -77,6 +77,9 @@ PROBLEMS: Mapping[str, Cause] = {
     "backfill_disabled": Cause(
         403, "The configuration says that nothing is fetched again.", "Set backfill.enabled to true, then reload."
     ),
+    "tracing_disabled": Cause(
+        403, "The process does not let itself be traced.", "Start it with MDS_TRACE=1, and the extra `trace`."
+    ),
     "unknown_path": Cause(404, "There is no such path.", "Take the one suggested; GET / lists what there is."),
     "unknown_symbol": Cause(
         404, "Nothing was ever stored or seen of the symbol.", "Correct it, or add it to the configuration."
@@ -95,6 +98,7 @@ PROBLEMS: Mapping[str, Cause] = {
         404, "No archive is where the setting says.", "Set GATEWAY_ARCHIVE to its folder, or start `mds archive run`."
     ),
     "unknown_file": Cause(404, "No file of the archive is called so.", "Take a `path` that GET /archive lists."),
+    "unknown_trace": Cause(404, "No trace is called so.", "Take an `id` that GET /ops/traces lists."),
     "unknown_dead_event": Cause(
         404, "There is no such dead event, or cause.", "Copy it from GET /ops/dlq/events; what expired is gone."
     ),
@@ -106,6 +110,7 @@ PROBLEMS: Mapping[str, Cause] = {
     "no_configuration_file": Cause(
         409, "No file is in force: the simulator's symbols are collected.", "Set MDS_CONFIG and restart."
     ),
+    "trace_under_way": Cause(409, "A process is being traced already.", "Come again when that is over."),
     "wrong_state": Cause(
         409, "The job, or dead event, is in a state in which this cannot be done.", "Look at `state`, and who `acted` on it last."
     ),
@@ -160,6 +165,9 @@ PROBLEMS: Mapping[str, Cause] = {
     ),
     "overloaded": Cause(
         503, "All connections to the database are in use, or too many option chains wait to be priced.", "Come again after `Retry-After`."
+    ),
+    "service_unreachable": Cause(
+        503, "The process does not answer at its ops port.", "Look whether it runs (`mds status`), then come again."
     ),
     "stale_value": Cause(
         503, "The newest value is older than `max_age_ms`.", "Allow more, or come again after `Retry-After`."

@@ -37,6 +37,7 @@ from infra.cli.symbols import symbols_app
 from infra.cli.system import System
 from infra.cli.tail import records
 from infra.cli.topics import topics_app
+from infra.cli.trace import trace_command
 from infra.cli.universe import universe_app
 from infra.cli.verify import verify as verified
 from infra.runtime.exit_codes import ExitCode
@@ -74,6 +75,7 @@ app.add_typer(dlq_app, name="dlq")
 app.add_typer(archive_app, name="archive")
 app.command("slo")(slo_command)
 app.command("preflight")(preflight_command)
+app.command("trace")(trace_command)
 app.add_typer(demo_app, name="demo")
 app.command("replay")(replay_command)
 

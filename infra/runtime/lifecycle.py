@@ -20,6 +20,7 @@ from typing import Any
 from aiohttp import web
 
 from infra.runtime import metrics, tracing
+from infra.runtime.call_traces import CallTracer, TraceFolder, trace_route
 from infra.runtime.clock import monotonic_s, rfc3339, wall_us
 from infra.runtime.exit_codes import ExitCode, exit_code
 from infra.runtime.settings import MdsSettings
@@ -195,7 +196,7 @@ async def running(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, process.stopping.set)
-    runner = web.AppRunner(_ops_app(process), shutdown_timeout=OPS_SHUTDOWN_S)
+    runner = web.AppRunner(_ops_app(process, shared), shutdown_timeout=OPS_SHUTDOWN_S)
     async with AsyncExitStack() as opened:
         try:
             await opened.enter_async_context(
@@ -236,7 +237,7 @@ def _exporting(shared: MdsSettings, name: str) -> AbstractAsyncContextManager[No
     return exporting(shared, name, VERSION)
 
 
-def _ops_app(process: Process) -> web.Application:
+def _ops_app(process: Process, shared: MdsSettings) -> web.Application:
     def answer(*, good: bool) -> web.Response:
         document = {
             "service": process.name,
@@ -258,6 +259,8 @@ def _ops_app(process: Process) -> web.Application:
 
     app = web.Application()
     app.add_routes([web.get("/livez", livez), web.get("/readyz", readyz), web.get("/metrics", exposition)])
+    if shared.trace:
+        app.add_routes([trace_route(CallTracer(TraceFolder(shared.home), process.name))])
     return app
 
 

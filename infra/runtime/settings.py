@@ -196,6 +196,7 @@ class MdsSettings(Settings):
     otel_endpoint: Endpoint = ""
     # share of the traces that are recorded, of those that begin here
     otel_ratio: float = Field(default=1.0, ge=0.0, le=1.0)
+    trace: bool = False  # a trace of every call may be asked for; needs the extra trace
 
     _kafka_access: KafkaAccess = PrivateAttr(default=PLAIN)
 

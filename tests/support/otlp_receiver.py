@@ -10,8 +10,6 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.support.requirements import absent
-
 MAX_BODY_BYTES = 16_777_216
 
 
@@ -60,15 +58,6 @@ class Receiver:
             for scope in resource.scope_spans:
                 self.spans += [_received(service, each) for each in scope.spans]
         return web.Response(body=b"", content_type="application/x-protobuf")
-
-
-def require_otel() -> None:
-    """Leave the test out where the extra is not installed, and fail it where everything is required."""
-    try:
-        import opentelemetry.sdk.trace
-    except ModuleNotFoundError:
-        absent("the extra otel; make setup EXTRA=otel")
-    assert opentelemetry.sdk.trace
 
 
 @asynccontextmanager

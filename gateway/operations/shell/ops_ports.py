@@ -1,9 +1,9 @@
-"""Asking the other services' ops ports: are they ready, and what do their metrics say; never for long."""
+"""Asking the other services' ops ports: are they ready, what do their metrics say, may they be traced; never for long."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import aiohttp
@@ -13,6 +13,8 @@ from schemas.errors import ConfigurationError
 
 ASK_TIMEOUT_S = 1.0
 MAX_ANSWER_BYTES = 4_194_304
+TRACE_TIMEOUT_S = 5.0  # a process that is worth tracing is slow
+MAX_ORDER_ANSWER_BYTES = 4_096
 PORTS = {
     "producers": ("PRODUCERS_OPS_PORT", 8101),
     "stream_processors": ("PROCESSORS_OPS_PORT", 8102),
@@ -43,6 +45,22 @@ class OpsPorts:
         """Ask through `session`."""
         self._session = session
         self._urls = urls
+
+    @property
+    def services(self) -> Collection[str]:
+        """The names of those that are asked."""
+        return self._urls.keys()
+
+    async def begin_trace(self, service: str, order: Mapping[str, int]) -> tuple[int, Mapping[str, Any]]:
+        """Have a service trace itself; return its status and document, (0, {}) where it does not answer in time."""
+        timeout = aiohttp.ClientTimeout(total=TRACE_TIMEOUT_S)
+        try:
+            async with self._session.post(
+                f"{self._urls[service]}/trace", json=dict(order), timeout=timeout, allow_redirects=False
+            ) as response:
+                return response.status, _document(await response.content.read(MAX_ORDER_ANSWER_BYTES)) or {}
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            return 0, {}
 
     async def readiness(self) -> dict[str, dict[str, Any] | None]:
         """Return per service its /readyz document; None where it does not answer in time."""

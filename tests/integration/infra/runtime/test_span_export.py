@@ -20,7 +20,8 @@ from infra.runtime.settings import MdsSettings
 from infra.runtime.tracing import span
 from tests.conftest import free_port
 from tests.support.eventually import eventually
-from tests.support.otlp_receiver import Receiver, receiving, require_otel
+from tests.support.extras import require_otel
+from tests.support.otlp_receiver import Receiver, receiving
 from tests.support.toy_gateway import bearing, keyed, said, serving
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
