@@ -35,7 +35,7 @@ from opentelemetry.trace import (
 from infra.runtime import metrics, tracing
 from infra.runtime.settings import MdsSettings
 from infra.runtime.threads import in_daemon_thread
-from infra.runtime.tracing import Span, SpanRef
+from infra.runtime.tracing import RecordedSpan, SpanRef
 
 MAX_WAITING_SPANS = 2_048
 BATCH_SPANS = 512
@@ -90,22 +90,20 @@ class SpanExport:
         self._counting = threading.Lock()
         self.waiting = 0
 
-    def take(self, span: Span) -> None:
+    def take(self, span: RecordedSpan) -> None:
         """Queue a finished span, or count it as dropped."""
-        if span.ref is None:
-            return
         with self._counting:
             if self.waiting >= MAX_WAITING_SPANS:
                 metrics.SPANS_DROPPED.labels("queue_full").inc()
                 return
             self.waiting += 1
         try:
-            self._hand_over(span, span.ref)
+            self._hand_over(span)
         except Exception:  # noqa: BLE001 - whatever becomes of a span, the work it tells of goes on
             self.left(1, sent=False)
 
-    def _hand_over(self, span: Span, ref: SpanRef) -> None:
-        self._ids.give(ref)
+    def _hand_over(self, span: RecordedSpan) -> None:
+        self._ids.give(span.ref)
         begun_ns = span.began_us * 1_000
         made = self._tracer.start_span(
             span.name,

@@ -6,15 +6,15 @@ every process alike whether it is recorded, and each finds the span of a block w
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from hashlib import sha256
 from itertools import islice
+from random import Random
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from infra.runtime.clock import monotonic_s, wall_us
 from schemas.clocks import WallTime
@@ -30,8 +30,7 @@ _HALF = 1 << 64
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.DOTALL)
 
 
-@dataclass(frozen=True, slots=True)
-class SpanRef:
+class SpanRef(NamedTuple):
     """A span by its ids, 128 and 64 bits, neither of them 0; `sampled`: it is recorded."""
 
     trace_id: int
@@ -81,15 +80,16 @@ def current() -> SpanRef | None:
 class _Recording:
     """The taker of finished spans, None where nothing is recorded; a bound on sampled ids; the prefix of topics."""
 
-    take: Callable[[Span], None] | None = None
+    take: Callable[[RecordedSpan], None] | None = None
     bound: int = 0
     prefix: str = ""
 
 
 _recording = _Recording()
+_ids = Random()  # noqa: S311 - an id need not be a secret, and the kernel's take five times as long
 
 
-def record(take: Callable[[Span], None] | None, *, ratio: float = 1.0, prefix: str = "") -> None:
+def record(take: Callable[[RecordedSpan], None] | None, *, ratio: float = 1.0, prefix: str = "") -> None:
     """Give every finished span of a sampled trace to `take` from now on, which must not block; None: record nothing.
 
     `ratio` is the share of traces that are sampled, of those that begin here; `prefix` is that of the topics.
@@ -105,75 +105,28 @@ def is_recording() -> bool:
 class Span:
     """Work under way, between `with` and its end: current there, so that what begins in it is its child.
 
-    An error that leaves it marks it as failed. Without `ref` it is none, and costs nothing.
+    This one is recorded nowhere, and what is said of it is dropped. Without `ref` it is not even current, and costs nothing.
     """
 
-    __slots__ = (
-        "_began_s",
-        "_token",
-        "attributes",
-        "began_us",
-        "error",
-        "kind",
-        "links",
-        "name",
-        "parent",
-        "recorded",
-        "ref",
-        "took_s",
-    )
+    __slots__ = ("_token", "ref")
+    recorded = False
 
-    def __init__(
-        self,
-        name: str,
-        kind: Kind,
-        ref: SpanRef | None,
-        *,
-        parent: SpanRef | None = None,
-        links: Sequence[SpanRef] = (),
-        attributes: Mapping[str, Attribute] = NOTHING,
-    ) -> None:
-        """Begin now; `recorded` says whether anybody will see it."""
-        self.name, self.kind, self.ref, self.parent, self.links = name, kind, ref, parent, links
-        self.recorded = ref is not None and ref.sampled and is_recording()
-        self.attributes: dict[str, Attribute] = {}
-        self.error, self.began_us, self.took_s, self._began_s = "", WallTime(0), 0.0, 0.0
+    def __init__(self, ref: SpanRef | None) -> None:
+        """Carry a trace that nobody records, or none."""
+        self.ref = ref
         self._token: Token[SpanRef | None] | None = None
-        if self.recorded:
-            self.began_us, self._began_s = wall_us(), monotonic_s()
-            self.set(attributes)
 
     def set(self, attributes: Mapping[str, Attribute]) -> None:
         """Say more of it; a text is cut off at 256 characters."""
-        if self.recorded:
-            for name, value in attributes.items():
-                self.attributes[name] = value[:MAX_TEXT_CHARS] if isinstance(value, str) else value
 
     def fail(self, error: str) -> None:
         """Mark it as failed, by one of few words: the class of an error, a status."""
-        if self.recorded:
-            self.error = self.attributes["error.type"] = error
 
     def answered(self, method: str, status: int) -> None:
         """Say that an HTTP request of ours came to a status; 400 and above are a failure."""
-        self.set({"http.request.method": method, "http.response.status_code": status})
-        if status >= 400:
-            self.fail(str(status))
 
-    def forget(self) -> None:
-        """Do not record it after all."""
-        self.recorded = False
-
-    def end(self, *, began_s: float | None = None) -> None:
-        """Hand it over, once; `began_s` says when it began where that was before it was made (monotonic seconds)."""
-        if not self.recorded or _recording.take is None:
-            return
-        now_s = monotonic_s()
-        if began_s is not None:
-            self.began_us = WallTime(self.began_us - round((now_s - began_s) * SECOND_US))
-            self._began_s = began_s
-        self.took_s = now_s - self._began_s
-        _recording.take(self)
+    def end(self) -> None:
+        """Hand it over, once."""
 
     def __enter__(self) -> Self:
         if self.ref is not None:
@@ -191,7 +144,72 @@ class Span:
             self.end()
 
 
-NO_SPAN = Span("", "internal", None)
+class RecordedSpan(Span):
+    """Work under way that is recorded; an error that leaves it marks it as failed."""
+
+    __slots__ = (
+        "_began_s",
+        "attributes",
+        "began_us",
+        "error",
+        "kind",
+        "links",
+        "name",
+        "parent",
+        "recorded",
+        "took_s",
+    )
+    ref: SpanRef
+
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        ref: SpanRef,
+        *,
+        parent: SpanRef | None = None,
+        links: Sequence[SpanRef] = (),
+        attributes: Mapping[str, Attribute] = NOTHING,
+        began_s: float | None = None,
+    ) -> None:
+        """Begin now, or at `began_s` (monotonic seconds)."""
+        super().__init__(ref)
+        self.recorded = True
+        self.name, self.kind, self.parent, self.links = name, kind, parent, links
+        now_s = monotonic_s()
+        self._began_s = now_s if began_s is None else began_s
+        self.began_us = WallTime(wall_us() - round((now_s - self._began_s) * SECOND_US))
+        self.attributes: dict[str, Attribute] = {}
+        self.error, self.took_s = "", 0.0
+        self.set(attributes)
+
+    def set(self, attributes: Mapping[str, Attribute]) -> None:
+        """Say more of it; a text is cut off at 256 characters."""
+        for name, value in attributes.items():
+            self.attributes[name] = value[:MAX_TEXT_CHARS] if isinstance(value, str) else value
+
+    def fail(self, error: str) -> None:
+        """Mark it as failed, by one of few words: the class of an error, a status."""
+        self.error = self.attributes["error.type"] = error
+
+    def answered(self, method: str, status: int) -> None:
+        """Say that an HTTP request of ours came to a status; 400 and above are a failure."""
+        self.set({"http.request.method": method, "http.response.status_code": status})
+        if status >= 400:
+            self.fail(str(status))
+
+    def forget(self) -> None:
+        """Do not record it after all."""
+        self.recorded = False
+
+    def end(self) -> None:
+        """Hand it over, once."""
+        self.took_s = monotonic_s() - self._began_s
+        if self.recorded and _recording.take is not None:
+            _recording.take(self)
+
+
+NO_SPAN = Span(None)
 
 
 def span(name: str, kind: Kind, attributes: Mapping[str, Attribute] = NOTHING) -> Span:
@@ -209,48 +227,52 @@ def request_span(traceparent: str | None) -> Span:
 
 
 def _below(above: SpanRef | None, name: str, kind: Kind, attributes: Mapping[str, Attribute]) -> Span:
-    ids = os.urandom(24)
-    trace_id = int.from_bytes(ids[:16]) if above is None else above.trace_id
+    trace_id = _ids.getrandbits(128) if above is None else above.trace_id
     sampled = is_recording() and (_is_sampled(trace_id) if above is None else above.sampled)
-    ref = SpanRef(trace_id, int.from_bytes(ids[16:]), sampled)
-    return Span(name, kind, ref, parent=above, attributes=attributes)
+    ref = SpanRef(trace_id, _ids.getrandbits(64), sampled)
+    return RecordedSpan(name, kind, ref, parent=above, attributes=attributes) if sampled else Span(ref)
 
 
 @dataclass(frozen=True, slots=True)
-class BlockPlace:
-    """The place of a raw block: its topic, named without prefix, partition and offset."""
+class Blocks:
+    """Raw blocks of one partition, by offset; the topic is named without prefix."""
 
     topic: str
     partition: int
-    offset: int
+    offsets: Iterable[int]
 
-    @property
-    def ref(self) -> SpanRef:
-        """The span of its publishing, derived of its place.
+    def sampled(self) -> Iterator[SpanRef]:
+        """Yield the spans of their publishing, of those that are recorded; derived of their places.
 
         The SHA-256 of `topic/partition/offset`, the topic as on the broker, begins with the 16 bytes of the trace id and the
         8 of the span's.
         """
-        digest = sha256(f"{_recording.prefix}{self.topic}/{self.partition}/{self.offset}".encode()).digest()
-        trace_id = int.from_bytes(digest[:16])
-        return SpanRef(trace_id, int.from_bytes(digest[16:24]), _is_sampled(trace_id))
+        begun = sha256(f"{_recording.prefix}{self.topic}/{self.partition}/".encode())
+        for offset in self.offsets:
+            digest = begun.copy()
+            digest.update(b"%d" % offset)
+            ids = digest.digest()
+            trace_id = int.from_bytes(ids[:16])
+            if _is_sampled(trace_id):
+                yield SpanRef(trace_id, int.from_bytes(ids[16:24]), sampled=True)
 
 
-def block_published(place: BlockPlace, *, began_s: float, attributes: Mapping[str, Attribute]) -> None:
+def block_published(
+    topic: str, partition: int, offset: int, *, began_s: float, attributes: Mapping[str, Attribute]
+) -> None:
     """Record that a raw block, begun to be sent at `began_s` (monotonic seconds), was confirmed at its place.
 
     It begins a trace, and is linked with the span in which it was sent.
     """
-    if (ref := place.ref).sampled and is_recording():
+    for ref in Blocks(topic, partition, [offset]).sampled():
         sender = current()
         links = (sender,) if sender is not None and sender.sampled else ()
-        where = {**at_partition(place.topic, place.partition), "messaging.kafka.offset": place.offset}
-        done = Span(f"send {place.topic}", "producer", ref, links=links, attributes={**where, **attributes})
-        done.end(began_s=began_s)
+        told = {**at_partition(topic, partition), "messaging.kafka.offset": offset, **attributes}
+        RecordedSpan(f"send {topic}", "producer", ref, links=links, attributes=told, began_s=began_s).end()
 
 
 def span_of_blocks(
-    name: str, kind: Kind, places: Iterable[BlockPlace], attributes: Mapping[str, Attribute] = NOTHING
+    name: str, kind: Kind, blocks: Iterable[Blocks], attributes: Mapping[str, Attribute] = NOTHING
 ) -> Span:
     """Return the span of work on raw blocks: recorded where one of them is sampled, else none.
 
@@ -258,11 +280,11 @@ def span_of_blocks(
     """
     if not is_recording():
         return NO_SPAN
-    refs = list(islice((ref for place in places if (ref := place.ref).sampled), MAX_LINKS))
+    refs = list(islice((ref for some in blocks for ref in some.sampled()), MAX_LINKS))
     if not refs:
         return NO_SPAN
-    ref = SpanRef(refs[0].trace_id, int.from_bytes(os.urandom(8)), sampled=True)
-    return Span(name, kind, ref, parent=refs[0], links=refs, attributes=attributes)
+    ref = SpanRef(refs[0].trace_id, _ids.getrandbits(64), sampled=True)
+    return RecordedSpan(name, kind, ref, parent=refs[0], links=refs, attributes=attributes)
 
 
 def at_partition(topic: str, partition: int) -> dict[str, Attribute]:

@@ -16,7 +16,7 @@ from infra.runtime.clock import monotonic_s, wall_us
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.topics import Topics
 from infra.runtime.kafka.transactions import FencedWriter
-from infra.runtime.tracing import Attribute, BlockPlace, at_partition, span_of_blocks
+from infra.runtime.tracing import Attribute, Blocks, at_partition, span_of_blocks
 from schemas.clocks import CanonicalOffset, KnowledgeTime, RawOffset
 from schemas.errors import Fenced
 from schemas.intervals import SECOND_US
@@ -119,8 +119,8 @@ class PartitionWriter:
         Raises Fenced where a successor holds the partition, BrokerUnavailable for anything else; after either this
         writer is of no more use and the process should end.
         """
-        places = (BlockPlace(self._raw_topic, self._partition, block.raw_offset) for block in blocks)
-        with span_of_blocks(f"process {self._raw_topic}", "consumer", places) as span:
+        done = Blocks(self._raw_topic, self._partition, (block.raw_offset for block in blocks))
+        with span_of_blocks(f"process {self._raw_topic}", "consumer", [done]) as span:
             if span.recorded:
                 span.set(at_partition(self._raw_topic, self._partition) | _told(blocks))
             self._commit(blocks)

@@ -33,13 +33,14 @@ from gateway.http.shell.whole import (
 )
 from infra.runtime import metrics, tracing
 from infra.runtime.clock import monotonic_s
-from infra.runtime.tracing import Span
+from infra.runtime.tracing import RecordedSpan
 
 WORTH_IT_BYTES = 1_400  # less is one packet either way
 AT_ONCE_BYTES = 65_536  # more is compressed in a thread; so much takes half a millisecond
 LEVEL = 1  # rows repeat themselves: more effort gains a tenth and costs three times the time
 GZIP_BITS = 31
 TEXTUAL = ("text/", "application/json", "application/problem+json")
+TRACEPARENT = "traceparent"
 METHODS = frozenset(hdrs.METH_ALL)  # others a caller makes up
 CLOSE_INTERNAL = 1011
 CLOSE_WITHIN_S = 2.0
@@ -105,9 +106,9 @@ class _Passage:
         way = self._ways.get(route)
         if way is None:
             way = STRAY if route.resource is None else _Way(name=route.resource.canonical)
-        with tracing.request_span(request.headers.get("traceparent")) as span:
+        with tracing.request_span(request.headers.get(TRACEPARENT)) as span:
             response = await self._answered(request, handler, way)
-            if span.recorded:
+            if isinstance(span, RecordedSpan):
                 _describe(span, request, way, response)
         return response
 
@@ -141,7 +142,8 @@ class _Passage:
         own = response.headers
         text = always(request.get(REQUEST_ID, ""))
         span = tracing.current()
-        if span is not None:
+        # a trace that is not recorded is of interest to who named it
+        if span is not None and (span.sampled or TRACEPARENT in request.headers):
             text += f"traceparent: {span.traceparent}\r\n"
         if hdrs.CACHE_CONTROL not in own:
             text += CACHED_NEVER
@@ -166,7 +168,7 @@ class _Passage:
         return text
 
 
-def _describe(span: Span, request: web.Request, way: _Way, response: web.StreamResponse) -> None:
+def _describe(span: RecordedSpan, request: web.Request, way: _Way, response: web.StreamResponse) -> None:
     """Say what a request was and came to, by the semantic conventions; nothing of its query, which may hold secrets."""
     if isinstance(response, web.WebSocketResponse):
         span.forget()  # it would tell of hours, when they are over

@@ -52,7 +52,7 @@ class OpsPorts:
         return self._urls.keys()
 
     async def begin_trace(self, service: str, order: Mapping[str, int]) -> tuple[int, Mapping[str, Any]]:
-        """Have a service trace itself; return its status and document, (0, {}) where it does not answer in time."""
+        """Have a service trace itself; return its HTTP status and document, (0, {}) where it does not answer within 5 s."""
         timeout = aiohttp.ClientTimeout(total=TRACE_TIMEOUT_S)
         try:
             async with self._session.post(

@@ -10,7 +10,6 @@ from infra.runtime import tracing
 from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.publisher import Outgoing, Publisher
 from infra.runtime.metrics import DEAD_LETTERS, RAW_BLOCKS, RAW_EVENTS
-from infra.runtime.tracing import BlockPlace
 from producers.raw.blocks import Placed, encoded
 from producers.raw.watched import WatchedStreams
 from schemas.clocks import KnowledgeTime, WallTime
@@ -68,8 +67,8 @@ class RawTopics:
             offsets = await self._publisher.publish(records)
         if tracing.is_recording():
             for (entry, value), offset in zip(values, offsets, strict=True):
-                place = BlockPlace(topic, entry.partition, offset)
-                tracing.block_published(place, began_s=begun_s, attributes=_told(entry, value))
+                told = _told(entry, value)
+                tracing.block_published(topic, entry.partition, offset, began_s=begun_s, attributes=told)
         self.delivered_blocks += len(records)
         for entry in placed:
             RAW_BLOCKS.labels(entry.block.provider, topic).inc()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from infra.runtime import metrics
-from infra.runtime.tracing import Attribute, BlockPlace, Span, span_of_blocks
+from infra.runtime.tracing import Attribute, Blocks, Span, span_of_blocks
 from schemas.clocks import KnowledgeTime
 from schemas.partitions import TopicPartition
 from schemas.streams import STREAMS
@@ -85,9 +85,8 @@ def span_of_batch(batch: Batch) -> Span:
     return span_of_blocks("store batch", "client", _blocks(batch), told)
 
 
-def _blocks(batch: Batch) -> Iterator[BlockPlace]:
+def _blocks(batch: Batch) -> Iterator[Blocks]:
     for rows in batch.rows:
         topic, offsets = RAW_OF[rows.table.topic], rows.columns.integers("raw_offset")
         for partition in np.unique(rows.partitions):
-            for offset in np.unique(offsets[rows.partitions == partition]):
-                yield BlockPlace(topic, int(partition), int(offset))
+            yield Blocks(topic, int(partition), np.unique(offsets[rows.partitions == partition]).tolist())

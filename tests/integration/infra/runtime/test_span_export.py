@@ -133,6 +133,20 @@ async def test_without_the_header_a_request_begins_a_trace(log_lines: StringIO) 
         assert "url.path" not in receiver.spans[0].attributes
 
 
+async def test_a_request_that_is_not_sampled_sends_nothing() -> None:
+    """Nor is its trace told, unless its caller named it."""
+    async with receiving() as receiver, exporting(receiver.url, MDS_OTEL_RATIO="0"), serving() as session:
+        _, headers, _ = await said(session, "GET", "/rows")
+        assert "traceparent" not in headers
+        _, headers, _ = await said(
+            session, "GET", "/rows", headers={"traceparent": f"{HEADERS['traceparent'][:-1]}0"}
+        )
+        assert headers["traceparent"].startswith(f"00-{TRACE}-") and headers["traceparent"].endswith("-00")
+        await said(session, "GET", "/rows", headers=HEADERS)
+        await eventually(lambda: receiver.spans, within_s=WITHIN_S)
+        assert len(receiver.spans) == 1
+
+
 async def test_where_nothing_is_recorded_a_callers_trace_is_still_told(log_lines: StringIO) -> None:
     """And who names none is told of none."""
     async with serving() as session:

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from infra.runtime import tracing
 from infra.runtime.lifecycle import JsonFormatter
 from infra.runtime.tracing import (
-    BlockPlace,
-    Span,
+    Blocks,
+    RecordedSpan,
     SpanRef,
+    block_published,
     parse_traceparent,
     request_span,
     span,
@@ -34,9 +35,9 @@ def _not_recording() -> Iterator[None]:
     tracing.record(None)
 
 
-def recorded(ratio: float = 1.0, *, prefix: str = "") -> list[Span]:
+def recorded(ratio: float = 1.0, *, prefix: str = "") -> list[RecordedSpan]:
     """Record into the list that is returned."""
-    spans: list[Span] = []
+    spans: list[RecordedSpan] = []
     tracing.record(spans.append, ratio=ratio, prefix=prefix)
     return spans
 
@@ -142,44 +143,46 @@ def test_the_ids_of_a_block_can_be_computed_by_anybody() -> None:
     """`printf %s topic/partition/offset | sha256sum` says them; the topic is the broker's."""
     recorded(prefix="eu.")
     digest = sha256(b"eu.raw.quotes.v1/3/1042").hexdigest()
-    ref = BlockPlace("raw.quotes.v1", 3, 1042).ref
+    (ref,) = Blocks("raw.quotes.v1", 3, [1042]).sampled()
     assert (ref.trace, ref.span) == (digest[:32], digest[32:48])
 
 
 def test_every_stage_samples_the_same_blocks() -> None:
     """One in a hundred of them, in whatever company; work on none of them is not recorded."""
     spans = recorded(ratio=0.01)
-    places = [BlockPlace("raw.bars.v1", 0, offset) for offset in range(20_000)]
-    for place in places:
-        tracing.block_published(place, began_s=0.0, attributes={})
-    sampled = {each.ref for each in spans}
+    offsets = range(20_000)
+    for offset in offsets:
+        block_published("raw.bars.v1", 0, offset, began_s=0.0, attributes={})
+    sampled = [each.ref for each in spans]
     assert 120 < len(sampled) < 280
-    of_one = [span_of_blocks("process", "consumer", [place]).ref for place in places]
+    of_one = [
+        span_of_blocks("process", "consumer", [Blocks("raw.bars.v1", 0, [each])]).ref for each in offsets
+    ]
     assert sum(ref is not None for ref in of_one) == len(sampled)
-    of_all = span_of_blocks("store", "client", places)
-    assert of_all.parent == next(place.ref for place in places if place.ref.sampled)
-    assert len(of_all.links) == tracing.MAX_LINKS and set(of_all.links) <= sampled
+    of_all = span_of_blocks("store", "client", [Blocks("raw.bars.v1", 0, offsets)])
+    assert isinstance(of_all, RecordedSpan)
+    assert of_all.parent == sampled[0]
+    assert list(of_all.links) == sampled[: tracing.MAX_LINKS]
 
 
 def test_a_block_is_linked_with_what_sent_it() -> None:
     """It begins a trace of its own, whose ids are known beforehand."""
     spans = recorded()
     with span("poll quotes", "internal") as poll:
-        tracing.block_published(BlockPlace("raw.quotes.v1", 1, 7), began_s=0.0, attributes={"mds.events": 3})
+        block_published("raw.quotes.v1", 1, 7, began_s=0.0, attributes={"mds.events": 3})
     block = spans[0]
-    assert (block.ref, block.parent, block.links) == (
-        BlockPlace("raw.quotes.v1", 1, 7).ref,
-        None,
-        (poll.ref,),
-    )
+    assert [block.ref] == list(Blocks("raw.quotes.v1", 1, [7]).sampled())
+    assert (block.parent, block.links) == (None, (poll.ref,))
     assert block.attributes["messaging.kafka.offset"] == 7
     assert block.took_s > 0
 
 
 def test_a_long_text_is_cut() -> None:
     """Symbols of a batch may be many."""
-    recorded()
-    assert len(str(span("x", "client", {"a": "y" * 1_000}).attributes["a"])) == tracing.MAX_TEXT_CHARS
+    spans = recorded()
+    with span("x", "client", {"a": "y" * 1_000}):
+        pass
+    assert spans[0].attributes == {"a": "y" * tracing.MAX_TEXT_CHARS}
 
 
 def test_a_log_line_tells_the_span_under_way() -> None:
