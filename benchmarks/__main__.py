@@ -23,6 +23,7 @@ SUITES = (
     "ledger",
     "reads",
     "rest",
+    "tracing",
     "gaps",
     "fanout",
     "crowd",
