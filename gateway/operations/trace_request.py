@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.http.bodies import json_object
+from gateway.http.bodies import MOST_UNKNOWN, json_object
 from gateway.http.columns import TEXT, WHOLE, Column, envelope, record, rows
 from gateway.http.endpoints import JSON, Answer, Body, Endpoint, Parameter, Query
 from gateway.http.parameters import Schema, Word, unknown
@@ -127,7 +127,7 @@ def wanted_trace(body: bytes, services: Collection[str]) -> WantedTrace:
 
 def _unknown(given: Mapping[str, Any]) -> list[FieldError]:
     known = ("service", *RANGES)
-    strange = [name for name in given if name not in known][:1]
+    strange = [name for name in given if name not in known][:MOST_UNKNOWN]
     return [
         FieldError(param=name, code="unknown_field", detail=unknown(name, known, "no member here"))
         for name in strange

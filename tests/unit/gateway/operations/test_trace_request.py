@@ -48,8 +48,13 @@ def test_an_order_names_a_service_and_may_leave_out_the_rest() -> None:
         ({"service": "sinks", "seconds": None}, {("seconds", "out_of_range")}),
         ({"service": "sinks", "max_entries": 1_000_001}, {("max_entries", "out_of_range")}),
         (
-            {"second": 1, "max_entries": "all"},
-            {("second", "unknown_field"), ("service", "missing_field"), ("max_entries", "out_of_range")},
+            {"second": 1, "entries": 1, "max_entries": "all"},
+            {
+                ("second", "unknown_field"),
+                ("entries", "unknown_field"),
+                ("service", "missing_field"),
+                ("max_entries", "out_of_range"),
+            },
         ),
     ],
 )

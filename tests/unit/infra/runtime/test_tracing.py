@@ -155,13 +155,14 @@ def test_every_stage_samples_the_same_blocks() -> None:
         block_published("raw.bars.v1", 0, offset, began_s=0.0, attributes={})
     sampled = [each.ref for each in spans]
     assert 120 < len(sampled) < 280
+    assert all(each.trace_id % 2**64 < 0.01 * 2**64 for each in sampled)
     of_one = [
         span_of_blocks("process", "consumer", [Blocks("raw.bars.v1", 0, [each])]).ref for each in offsets
     ]
     assert sum(ref is not None for ref in of_one) == len(sampled)
     of_all = span_of_blocks("store", "client", [Blocks("raw.bars.v1", 0, offsets)])
     assert isinstance(of_all, RecordedSpan)
-    assert of_all.parent == sampled[0]
+    assert (of_all.parent, of_all.ref.trace_id) == (sampled[0], sampled[0].trace_id)
     assert list(of_all.links) == sampled[: tracing.MAX_LINKS]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -106,7 +105,10 @@ async def test_a_busy_gateway_is_traced(tmp_path: Path) -> None:
             assert (await said(session, "GET", "/rows", headers=bearing()))[0] == 200
         found = functions(await taken(session, trace_id))
         assert {"Toys.rows support/toy_gateway.py", "Guard.admit shell/guard.py"} <= found
-        assert json.loads((tmp_path / "traces" / f"{trace_id}.json").read_bytes())
+        whole = (tmp_path / "traces" / f"{trace_id}.json").read_bytes()
+        ranged = {**ADMIN, "Range": f"bytes={len(whole) - 10}-"}
+        async with session.get(f"/ops/traces/{trace_id}", headers=ranged) as answer:
+            assert (answer.status, await answer.read()) == (206, whole[-10:])
 
 
 async def test_the_command_waits_for_the_trace_and_says_where_it_is(tmp_path: Path) -> None:
