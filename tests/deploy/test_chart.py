@@ -48,7 +48,7 @@ OPS_PORTS = {
 DRAINS = {
     "producers": jobs.DRAIN_S + jobs.LEAVE_S + trades.DRAIN_S + publisher.STOP_FLUSH_S,
     "processors": faust_app.STOP_DEADLINE_S,
-    "sinks": SinkSettings().write_timeout_s + feed.REVOKE_WAIT_S + feed.CLOSE_WAIT_S,
+    "sinks": feed.REVOKE_WAIT_S + feed.CLOSE_WAIT_S,
     "gateway": max(connections.DRAIN_S + connections.SHUTDOWN_TIMEOUT_S, replicas.ENDS_WITHIN_S),
     "archive": feed.CLOSE_WAIT_S,
 }
@@ -181,6 +181,9 @@ def test_services_take_the_settings_they_are_given(charts: dict[str, Objects]) -
     assert isinstance(gateway, GatewaySettings)
     assert isinstance(sinks, SinkSettings)
     assert (gateway.key_units_per_s, gateway.address_units_per_s) == (1e6, 0.25)
+    archive = taken["odd texts"]["archive"]
+    assert isinstance(archive, SinkSettings)
+    assert archive.archive_keep_free_mb == 2_000_000
     assert (sinks.batch_records, sinks.keep_days) == (200_000, {"quotes": 30.0})
     shared = MdsSettings.from_env(_texts(services(charts["odd texts"])["gateway"], "MDS_"))
     assert shared.simulator_url == 'http://x/"{{ fail }}"'
@@ -264,6 +267,9 @@ def test_a_pod_is_not_killed_while_it_drains(chart: Objects) -> None:
                     .get("command", ["", "0"])
                 )
                 needed = float(waits[1]) + DRAINS[container["name"]] + lifecycle.OPS_SHUTDOWN_S
+                if container["name"] == "sinks":
+                    given = _texts(container, "SINKS_")
+                    needed += SinkSettings.from_env(given).write_timeout_s
                 assert pod["terminationGracePeriodSeconds"] > needed, container["name"]
 
 

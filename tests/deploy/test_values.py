@@ -150,6 +150,14 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
     "no database": ({"postgres": {"existingSecret": ""}}, "/postgres/existingSecret"),
     "no keys": ({"gateway": {"keys": {"existingSecret": ""}}}, "/gateway/keys/existingSecret"),
     "short grace": ({"sinks": {"terminationGracePeriodSeconds": 5}}, "/sinks/terminationGracePeriodSeconds"),
+    "grace below a transaction": (
+        {"sinks": {"settings": {"SINKS_WRITE_TIMEOUT_S": "120"}}},
+        "sinks.terminationGracePeriodSeconds is less than SINKS_WRITE_TIMEOUT_S",
+    ),
+    "grace below the wait before it": (
+        {"gateway": {"preStopSeconds": 60}},
+        "gateway.terminationGracePeriodSeconds is less than gateway.preStopSeconds",
+    ),
     "list for a mapping": ({"monitoring": {"labels": ["release"]}}, "/monitoring/labels"),
     "long name": ({"fullnameOverride": "x" * 41}, "/fullnameOverride"),
     "no memory limit": ({"gateway": {"resources": {"limits": {"memory": None}}}}, "memory"),

@@ -105,13 +105,23 @@ CASES: Mapping[str, Values] = {
         "fullnameOverride": "a-name-of-forty-characters-exactly-as-it",
         "config": {"content": 'a: "{{ .Values.secret }}"\nb: |\n  ${HOME} "quoted" \\ #\n\ttab: é\n'},
         "settings": {"MDS_SIMULATOR_URL": 'http://x/"{{ fail }}"'},
-        "sinks": {"settings": {"SINKS_KEEP_DAYS": '{"quotes": 30}', "SINKS_BATCH_RECORDS": 200_000}},
+        "sinks": {
+            "terminationGracePeriodSeconds": 321,
+            "settings": {
+                "SINKS_KEEP_DAYS": '{"quotes": 30}',
+                "SINKS_BATCH_RECORDS": 200_000,
+                "SINKS_WRITE_TIMEOUT_S": 300,
+            },
+        },
+        "archive": {"enabled": True, "settings": {"SINKS_ARCHIVE_KEEP_FREE_MB": 2_000_000}},
         "gateway": {
+            "preStopSeconds": 120,
+            "terminationGracePeriodSeconds": 155,
             "settings": {
                 "GATEWAY_KEY_UNITS_PER_S": 1_000_000,
                 "GATEWAY_ADDRESS_UNITS_PER_S": 0.25,
                 "GATEWAY_ORIGINS": "https://a.example,https://b.example",
-            }
+            },
         },
         "producers": {"settings": {"PRODUCERS_ALLOW_INSECURE_VENDORS": False}},
         "migrations": {"timeoutSeconds": 86_400_000},
