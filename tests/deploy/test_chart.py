@@ -379,7 +379,7 @@ def test_every_pod_has_a_policy_that_lets_out_what_it_needs(charts: dict[str, Ob
     }
 
     assert policies.keys() == {*OPS_PORTS, "migrate", "preflight"}
-    assert all(ports >= {53, 9093, 9094, 9095} for ports in out.values())
+    assert all(ports >= {53, 4318, 9093, 9094, 9095} for ports in out.values())
     assert {name for name in out if 443 in out[name]} == {"producers"}
     assert {name for name in out if 5432 not in out[name]} == {"processors", "archive"}
     assert {name for name in out if OPS_PORTS["sinks"] in out[name]} == {"gateway"}

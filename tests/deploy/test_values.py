@@ -28,7 +28,7 @@ CHARTS = {
     "gatewaySettings": "host port ops_port replica keys_file page_token_key services archive tls_certificate tls_key",
 }
 OF_ONE_MACHINE = {
-    "mdsSettings": "kafka_port postgres_port simulator_port simulator_data simulator_start simulator_speed "
+    "mdsSettings": "kafka_port postgres_port simulator_host simulator_port simulator_data simulator_start simulator_speed "
     "simulator_seed simulator_scenario map_files api_key iceberg_catalog_uri iceberg_warehouse iceberg_namespace "
     "iceberg_token iceberg_credential",
 }
@@ -158,6 +158,7 @@ REFUSED: Mapping[str, tuple[dict[str, Any], str]] = {
         {"gateway": {"preStopSeconds": 60}},
         "gateway.terminationGracePeriodSeconds is less than gateway.preStopSeconds",
     ),
+    "egress to everywhere": ({"networkPolicy": {"egress": [{"to": []}]}}, "/networkPolicy/egress/0"),
     "list for a mapping": ({"monitoring": {"labels": ["release"]}}, "/monitoring/labels"),
     "long name": ({"fullnameOverride": "x" * 41}, "/fullnameOverride"),
     "no memory limit": ({"gateway": {"resources": {"limits": {"memory": None}}}}, "memory"),

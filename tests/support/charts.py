@@ -32,7 +32,7 @@ CASES: Mapping[str, Values] = {
     "least": {},
     "all": {
         "image": {"digest": "sha256:" + "a" * 64, "pullSecrets": ["registry"]},
-        "settings": {"MDS_LOG_LEVEL": "debug"},
+        "settings": {"MDS_LOG_LEVEL": "debug", "MDS_OTEL": True, "MDS_OTEL_RATIO": 0.01},
         "kafka": {
             "bootstrapServers": "a.kafka:9093, b.kafka:9094",
             "topicPrefix": "eu.",
@@ -63,6 +63,9 @@ CASES: Mapping[str, Values] = {
             "kafkaTo": [{"ipBlock": {"cidr": "10.0.0.0/8"}}],
             "postgresTo": [{"podSelector": {"matchLabels": {"app": "postgres"}}}],
             "kafkaPorts": [9095],
+            "egress": [
+                {"to": [{"podSelector": {"matchLabels": {"app": "otel"}}}], "ports": [{"port": 4318}]}
+            ],
         },
         "monitoring": {
             "labels": {"release": "kube-prometheus-stack"},
