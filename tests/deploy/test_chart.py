@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import re
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
+import pytest
 import typer
 import yaml
 
@@ -253,6 +256,27 @@ def _parse(command: Any, arguments: list[str]) -> None:
     while hasattr(command, "commands"):
         command, arguments = command.commands[arguments[0]], arguments[1:]
     command.make_context("mds", list(arguments))
+
+
+@pytest.mark.parametrize(("code", "passed"), [(0, True), (1, True), (2, False), (3, False)])
+def test_a_preflight_with_warnings_passes(
+    charts: dict[str, Objects], tmp_path: Path, code: int, *, passed: bool
+) -> None:
+    """Helm knows no warnings: a pod that ends with any code but 0 has failed."""
+    (container,) = pods(charts["all"])["mds-preflight"]["containers"]
+    command = tmp_path / "mds"
+    command.write_text(f'#!/bin/sh\necho "$@"\nexit {code}\n', "utf-8")
+    command.chmod(0o700)
+
+    done = subprocess.run(
+        [*container["command"], *container["args"]],
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode == 0) is passed
+    assert done.stdout == "preflight --gateways 8 --kafka-version 4.2.2\n"
 
 
 def test_a_pod_is_not_killed_while_it_drains(chart: Objects) -> None:
