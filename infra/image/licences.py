@@ -89,7 +89,7 @@ CARRIED = (
     Carried("urllib3/contrib/emscripten/*.js", "urllib3 in browsers", "MIT"),
 )
 
-# Of Kafka's jars by group, as manifests, POMs and texts in them say. Five say nothing, and go by their projects' sites:
+# Of Kafka's jars by group, as manifests, POMs and texts in them say. Five say nothing, and have what is generally known of them:
 # metrics-core, hash4j, slf4j-api, re2j, pcollections.
 APACHE_GROUPS = (
     "at.yawk.lz4", "com.dynatrace.", "com.fasterxml.jackson.", "com.github.ben-manes.", "com.typesafe.",
