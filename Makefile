@@ -41,7 +41,7 @@ check: $(INSTALLED) ## the inner loop, three minutes: ruff, mypy --strict, impor
 
 test: $(INSTALLED) ## every test, on a real broker and database that it starts itself
 	@$(PY) -m pytest -q -n 2 --dist worksteal tests/unit tests/architecture tests/contract tests/deploy
-	@$(PY) -m pytest -q -n 2 --dist worksteal tests/integration
+	@$(PY) -m pytest -q -n 3 --dist worksteal tests/integration
 	@$(PY) -m pytest tests/timescale tests/containers
 	@$(PY) -m pytest tests/e2e
 
