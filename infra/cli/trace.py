@@ -36,7 +36,7 @@ def trace_command(
 ) -> None:
     """Trace a service that was started with MDS_TRACE=1, wait, and print where the file is.
 
-    Shows the gateway the key MDS_API_KEY, which needs the scope admin. Needs the extra: make setup EXTRA=trace.
+    Shows the gateway the key MDS_API_KEY, which needs the scope admin. Needs the extra `trace`.
     """
     system = System.from_env()
     order = {"service": service, "seconds": seconds, "max_entries": max_entries}

@@ -69,7 +69,7 @@ def check_installed() -> None:
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"MDS_TRACE is set, and {error.name} is not installed",
-            remedy="make setup EXTRA=trace, or unset MDS_TRACE",
+            remedy="install 'market-data-service[trace]' (in a checkout: make setup EXTRA=trace), or unset MDS_TRACE",
         ) from error
 
 

@@ -138,5 +138,7 @@ def test_without_the_extra_the_remedy_is_said(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setitem(sys.modules, "viztracer", None)
     with pytest.raises(ConfigurationError) as caught:
         CallTracer(TraceFolder(tmp_path), "sinks")
-    assert caught.value.remedy == "make setup EXTRA=trace, or unset MDS_TRACE"
+    assert caught.value.remedy == (
+        "install 'market-data-service[trace]' (in a checkout: make setup EXTRA=trace), or unset MDS_TRACE"
+    )
     assert call_traces.FOLDER == "traces"
