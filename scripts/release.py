@@ -60,7 +60,8 @@ def built(release: Release, dist: Path) -> list[str]:
     names = [*sums, CONSTRAINTS]
     if release.sbom is not None:
         names.append("sbom.cdx.json")
-        shutil.copyfile(release.sbom, dist / names[-1])
+        if release.sbom.resolve() != (dist / names[-1]).resolve():
+            shutil.copyfile(release.sbom, dist / names[-1])
     lines = [f"{sha256_of(dist / name)}  {name}\n" for name in sorted(names)]
     (dist / SUMS).write_text("".join(lines), "utf-8")
     return [*sorted(names), SUMS]

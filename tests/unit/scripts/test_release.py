@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ import pytest
 from infra.preflight.findings import Finding
 from infra.runtime.lifecycle import VERSION
 from scripts import release
+from scripts.dependencies import needed
+from scripts.distributions import SERVICE
 from scripts.release import CONSTRAINTS, SUMS
 from scripts.release_checks import CHECKS, Release, licences, sbom
 
@@ -104,8 +107,9 @@ def test_what_is_well_is_ready_and_is_built(clone: Clone) -> None:
     dist = clone.root / "dist"
     dist.mkdir(exist_ok=True)
     (dist / "tested-commit").write_text(clone.git("rev-parse", "HEAD") + "\n")
+    (dist / "sbom.cdx.json").write_text(bill())
     done = subprocess.run(
-        [sys.executable, "-m", "scripts.release", "--build", "--json"],
+        [sys.executable, "-m", "scripts.release", "--build", "--json", "--sbom", "dist/sbom.cdx.json"],
         cwd=clone.root,
         capture_output=True,
         text=True,
@@ -124,7 +128,7 @@ def test_what_is_well_is_ready_and_is_built(clone: Clone) -> None:
     assert clone.git("status", "--porcelain") == ""
     assert {path.name for path in dist.iterdir()} == {*answer["files"], "tested-commit"}
     assert [line.partition("  ")[2] for line in sums] == sorted({*answer["files"]} - {SUMS})
-    assert len(sums) == 5
+    assert len(sums) == 6
     for line in sums:
         digest, _, name = line.partition("  ")
         assert hashlib.sha256((dist / name).read_bytes()).hexdigest() == digest
@@ -217,9 +221,8 @@ def _no_licence(clone: Clone) -> None:
     (clone.root / "clients" / "python" / "LICENSE").unlink()
 
 
-def _no_bill(clone: Clone) -> None:
-    (clone.root / "infra" / "image").mkdir(exist_ok=True)
-    (clone.root / "infra" / "image" / "sbom.py").touch()
+def _no_bill(_clone: Clone) -> None:
+    """Nobody names one."""
 
 
 BROKEN: dict[str, tuple[Callable[[Clone], None], str, str]] = {
@@ -321,16 +324,40 @@ def test_a_build_that_does_not_repeat_is_found(clone: Clone) -> None:
     assert "differ from build to build: market_data_service" in clone.check("distributions").says
 
 
-def test_a_bill_of_another_installation_is_found(tmp_path: Path) -> None:
-    """A package of another version, or no bill at all."""
+def bill(**changed: str | None) -> str:
+    """Return a bill of what is installed, with other versions of some packages; None leaves one out."""
+    versions: dict[str, str | None] = {name: metadata.version(name) for name in needed(SERVICE)} | {
+        SERVICE: VERSION
+    }
+    components = {
+        name: {"name": name, "version": version}
+        for name, version in (versions | changed).items()
+        if version is not None
+    }
+    subject = components.pop(SERVICE)
+    return json.dumps({"metadata": {"component": subject}, "components": list(components.values())})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (bill(), ""),
+        (bill(aiohttp="0.1"), "aiohttp"),
+        (bill(aiohttp=None), "aiohttp"),
+        (bill(**{SERVICE: "0.9"}), SERVICE),
+        ("[]", "no CycloneDX"),
+        ('{"components": []}', "no CycloneDX"),
+    ],
+    ids=["well", "another", "left-out", "of-another-release", "a-list", "of-nothing"],
+)
+def test_a_bill_of_another_installation_is_found(tmp_path: Path, text: str, told: str) -> None:
+    """A package of another version or left out, another release, or no bill at all."""
     path = tmp_path / "sbom.json"
-    for text, result in (
-        (json.dumps({"components": [{"name": "market-data-service", "version": VERSION}]}), "ok"),
-        (json.dumps({"components": [{"name": "aiohttp", "version": "0.1"}]}), "failed"),
-        ("[]", "failed"),
-    ):
-        path.write_text(text)
-        assert sbom(Release(root=ROOT, sbom=path)).result == result, text
+    path.write_text(text)
+    found = sbom(Release(root=ROOT, sbom=path))
+
+    assert found.result == ("failed" if told else "ok")
+    assert told in found.says
 
 
 def test_a_licence_that_binds_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
