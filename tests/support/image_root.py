@@ -104,7 +104,7 @@ class Started:
     def answers(self, port: int, path: str) -> bool:
         """Whether a port answers 200; fails with the end of the output where the command has ended."""
         assert self.process.poll() is None, f"exit {self.process.returncode}: {self.log.read_text()[-4000:]}"
-        return answers_ok(port, path)
+        return answers_ok(f"http://127.0.0.1:{port}{path}")
 
     def stop(self) -> int:
         """Ask it to end, as an engine does, and return its exit code."""

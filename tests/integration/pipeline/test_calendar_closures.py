@@ -129,10 +129,16 @@ async def test_a_closure_makes_no_gap_in_any_process_and_a_new_one_needs_no_rest
             "2013-10-09T07:00:00"
         ]
 
-        then = (await running.get("/gaps", symbol="HSBA.L"))[1]["meta"]["as_of"]
+        # Each answer is of its own partition's moment: at the later of both, what each of them told is known.
+        then = max(
+            [
+                (await running.get("/gaps", symbol=symbol))[1]["meta"]["as_of"]
+                for symbol in ("HSBA.L", "TSCO.L")
+            ]
+        )
 
         async def settled() -> list[tuple[bool, str]]:
-            """The moment is that of one partition; another's may come to it a little later."""
+            """The other partition may come to that moment a little later."""
             answers = await pinned(running, then)
             return answers if all(immutable for immutable, _ in answers) else []
 
