@@ -14,6 +14,7 @@ from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 
+import yaml
 from packaging.version import InvalidVersion, Version
 
 from infra.preflight.findings import Finding, failed, ok, some, unknown, warning
@@ -23,6 +24,7 @@ from scripts.dependencies import binds_ours, canonical, licence_of, lock_faults,
 from scripts.distributions import PROJECTS, SERVICE, BuildFailed, differing, export
 from scripts.generate import FILES
 
+CHART = "infra/helm/market-data-service/Chart.yaml"
 CLIENT_VERSION = re.compile(r'^__version__ = "(.+)"$', re.MULTILINE)
 DECISION = re.compile(r"^## (\d+)\. ", re.MULTILINE)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -90,13 +92,18 @@ def branch(release: Release) -> Finding:
 
 
 def version(release: Release) -> Finding:
-    """Whether the version is one, the same for service and client, and greater than the last."""
-    remedy = "correct VERSION of infra/runtime/lifecycle.py and __version__ of clients/python/mds_client/__init__.py"
+    """Whether the version is one, the same for service, client and chart, and greater than the last."""
+    remedy = f"correct VERSION of infra/runtime/lifecycle.py, __version__ of clients/python/mds_client/__init__.py, version and appVersion of {CHART}"
+    chart = yaml.safe_load(release.text(CHART))
     client = CLIENT_VERSION.findall(release.text("clients/python/mds_client/__init__.py"))
     if not _is_version(VERSION):
         return failed(f"{VERSION!r} is no version in the form of PEP 440", remedy)
     if client != [VERSION]:
         return failed(f"the service is {VERSION}, the client {' '.join(client) or 'nothing'}", remedy)
+    if (chart["version"], chart["appVersion"]) != (_semantic(VERSION), VERSION):
+        return failed(
+            f"the service is {VERSION}, the chart {chart['version']} of {chart['appVersion']}", remedy
+        )
     if release.last_tag is not None and Version(VERSION) <= Version(release.last_tag[1:]):
         return failed(f"{VERSION} is not greater than {release.last_tag}, which was released", remedy)
     return ok(f"{VERSION}, after {release.last_tag or 'no other'}")
@@ -248,6 +255,11 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         )
     }
 )  # fmt: skip
+
+
+def _semantic(version: str) -> str:
+    """Return a version as charts spell it (SemVer 2): 1.0.0rc1 is 1.0.0-rc1."""
+    return re.sub(r"^(\d+(?:\.\d+)*)(?=[a-z])", r"\1-", version)
 
 
 def _is_version(text: str) -> bool:

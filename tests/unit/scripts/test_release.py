@@ -19,7 +19,7 @@ from scripts import release
 from scripts.dependencies import needed
 from scripts.distributions import SERVICE
 from scripts.release import CONSTRAINTS, SUMS
-from scripts.release_checks import CHECKS, Release, licences, sbom
+from scripts.release_checks import CHART, CHECKS, Release, licences, sbom
 
 pytestmark = pytest.mark.slow
 
@@ -150,6 +150,10 @@ def _unequal(clone: Clone) -> None:
     clone.change("clients/python/mds_client/__init__.py", f'"{VERSION}"', '"0.9.1"')
 
 
+def _other_chart(clone: Clone) -> None:
+    clone.change(CHART, f"appVersion: {VERSION}", "appVersion: 0.9.1")
+
+
 def _released(clone: Clone) -> None:
     clone.git("tag", "v1.0.0")
 
@@ -229,6 +233,7 @@ BROKEN: dict[str, tuple[Callable[[Clone], None], str, str]] = {
     "stray": (_stray, "tree", r"not committed: stray\.py"),
     "branch": (_branch, "branch", "on other"),
     "unequal": (_unequal, "version", f"the service is {VERSION}, the client 0.9.1"),
+    "other-chart": (_other_chart, "version", f"the service is {VERSION}, the chart .* of 0.9.1"),
     "released": (_released, "version", "not greater than v1.0.0"),
     "uncut": (_uncut, "changelog", "no section"),
     "undated": (_undated, "changelog", "no day"),
