@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
+import sys
 
 import pytest
 
+from infra.embedded.postgres import program_folder
 from tests.support.system import ROOT, System
 
 pytestmark = pytest.mark.slow
 
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "docs/CONTINUITY.md", "docs/MACRO.md", "docs/OPTIONS.md")
+DOCUMENTS = (
+    "README.md", "CONTRIBUTING.md", "docs/CONTINUITY.md", "docs/MACRO.md", "docs/OPTIONS.md",
+    "docs/QUICKSTART.md", "docs/INTEGRATION_GUIDE.md",
+)  # fmt: skip
 RUN_BY_CI = {"make run", "make test", "make check"}  # .ci/run, from an empty clone
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+PROGRAM = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INLINE = re.compile(r"`((?:\.venv/bin/|make )[^`]*)`")
 BOUNDED_S = 60
 
@@ -28,11 +35,26 @@ def commands() -> list[tuple[str, str]]:
     return found
 
 
+def programs() -> list[tuple[str, str]]:
+    """Return (document, program) of every fence of Python that is a whole program."""
+    return [
+        (name, program) for name in DOCUMENTS for program in PROGRAM.findall((ROOT / name).read_text("utf-8"))
+    ]
+
+
 def _localised(command: str, running: System) -> str:
-    """Return the command against this test's ports and topics instead of the defaults."""
+    """Return a command, or a program, against this test's servers and topics instead of the defaults."""
     here = command.replace("127.0.0.1:8001", f"127.0.0.1:{running.env['GATEWAY_PORT']}")
     here = here.replace("127.0.0.1:19092", running.env["MDS_KAFKA"])
-    return re.sub(r"-t (\S+\.v\d)", rf"-t {running.env['MDS_TOPIC_PREFIX']}\1", here)
+    here = here.replace(
+        "postgresql://mds:mds@127.0.0.1:15432/mds", shlex.quote(running.env["MDS_POSTGRES_DSN"])
+    )
+    return re.sub(r"""(-t |\[")(\S+\.v\d)""", rf"\1{running.env['MDS_TOPIC_PREFIX']}\2", here)
+
+
+def _with_psql(env: dict[str, str]) -> dict[str, str]:
+    """Return the environment with the server's own psql behind all that is on the PATH."""
+    return env | {"PATH": f"{env['PATH']}{os.pathsep}{program_folder()}"}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +75,7 @@ def test_a_command_of_the_documents_works(
     done = subprocess.run(
         ["bash", "-c", script],
         cwd=ROOT,
-        env=running.env,
+        env=_with_psql(running.env),
         capture_output=True,
         text=True,
         timeout=BOUNDED_S,
@@ -65,6 +87,24 @@ def test_a_command_of_the_documents_works(
     if command.startswith("curl"):
         assert '"status":4' not in done.stdout
         assert '"status":5' not in done.stdout
+
+
+@pytest.mark.parametrize(("document", "program"), programs(), ids=lambda value: value[:50])
+def test_a_program_of_the_documents_works(document: str, program: str, running: System) -> None:
+    """It comes to its end, and prints something; the client is found where the page says it lies."""
+    done = subprocess.run(
+        [sys.executable, "-c", _localised(program, running)],
+        cwd=ROOT,
+        env=running.env | {"PYTHONPATH": str(ROOT / "clients" / "python")},
+        capture_output=True,
+        text=True,
+        timeout=BOUNDED_S,
+        check=False,
+    )
+
+    assert done.returncode == 0, (document, done.stderr)
+    assert done.stdout.strip(), (document, done.stderr)
+    assert "Traceback" not in done.stderr
 
 
 def test_ci_runs_the_commands_that_start_everything() -> None:
