@@ -125,5 +125,11 @@ def test_the_modules_the_readme_names_are_there() -> None:
     """`python -m` each of them."""
     named = re.findall(r"python -m ([\w.]+)", (ROOT / "scripts" / "README.md").read_text("utf-8"))
 
-    assert set(named) == {"scripts.generate", "scripts.pre_deploy", "scripts.published", "scripts.release"}
+    assert set(named) == {
+        "infra.image.sbom",
+        "scripts.generate",
+        "scripts.pre_deploy",
+        "scripts.published",
+        "scripts.release",
+    }
     assert all(importlib.util.find_spec(each) for each in named)
