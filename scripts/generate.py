@@ -30,6 +30,7 @@ from schemas.streams import STREAMS, Stream
 from schemas.tables import create_tables
 from scripts.event_readers import readers_source
 from scripts.reference_pages import archive_rules, records_page, topics_page
+from scripts.summary_pages import file_tree_page, summary_page
 
 ROOT = Path(__file__).parent.parent
 CHART = "infra/helm/market-data-service"
@@ -44,7 +45,9 @@ def _rules(name: str) -> Callable[[], str]:
 FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "config/mds.schema.json": json_schema_text,
+        "docs/COMPLETE_SUMMARY.md": lambda: summary_page(BOARDS),
         "docs/CONFIGURATION.md": configuration_page,
+        "docs/FILE_TREE.md": file_tree_page,
         "docs/PROVIDERS.md": providers.page,
         "docs/reference/errors.md": errors_page,
         "docs/reference/metrics.md": metrics_reference.text,

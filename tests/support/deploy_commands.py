@@ -33,7 +33,7 @@ CONTROL = frozenset({"for", "done", "fi", "if", "while"})
 # Of the system, or of whoever deploys; what they are told is theirs but where it is looked at below.
 PROGRAMS = frozenset(
     {
-        ".", "apt-get", "cat", "cd", "curl", "cut", "docker", "dpkg", "export", "git", "helm", "kafka-acls.sh", "kcat", "kubectl",
+        ".", "apt-get", "cat", "cd", "curl", "cut", "docker", "dpkg", "export", "git", "grep", "helm", "kafka-acls.sh", "kcat", "kubectl",
         "make", "mds", "openssl", "pip", "pipx", "printf", "prometheus", "prometheus-blackbox-exporter", "psql", "python", "python3",
         "sed", "set", "sha256sum", "systemctl", "vizviewer", "xargs",
     }
