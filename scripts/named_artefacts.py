@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -12,11 +11,6 @@ class Artefact:
 
     named: str
     places: tuple[str, ...]
-
-
-def all_artefacts() -> Iterable[Artefact]:
-    """Return every artefact, in the order of the page."""
-    return (*DOCUMENTS, *CODE, *ROUTES, *TESTS)
 
 
 def _is(named: str, *places: str) -> Artefact:
