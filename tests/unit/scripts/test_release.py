@@ -9,15 +9,18 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from importlib import metadata
+from email import message_from_string
+from importlib.metadata import Distribution
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
 from infra.preflight.findings import Finding
 from infra.runtime.lifecycle import VERSION
 from scripts import release
-from scripts.dependencies import needed
+from scripts.dependencies import shipped, unjudged
 from scripts.distributions import SERVICE
 from scripts.release import CONSTRAINTS, SUMS
 from scripts.release_checks import CHART, CHECKS, Release, licences, sbom
@@ -342,7 +345,7 @@ def test_a_build_that_does_not_repeat_is_found(clone: Clone) -> None:
 
 def bill(**changed: str | None) -> str:
     """Return a bill of what is installed, with other versions of some packages; None leaves one out."""
-    versions: dict[str, str | None] = {name: metadata.version(name) for name in needed(SERVICE)} | {
+    versions: dict[str, str | None] = {name: each.version for name, each in shipped().items()} | {
         SERVICE: VERSION
     }
     components = {
@@ -376,8 +379,44 @@ def test_a_bill_of_another_installation_is_found(tmp_path: Path, text: str, told
     assert told in found.says
 
 
-def test_a_licence_that_binds_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """And one that nobody states is worth a look."""
-    for stated, result in (("AGPL-3.0-only", "failed"), ("", "warning"), ("LGPL-3.0-or-later", "ok")):
-        monkeypatch.setattr("scripts.release_checks.licence_of", lambda _, stated=stated: stated)
-        assert licences(Release(root=ROOT)).result == result, stated
+def said(*lines: str) -> Distribution:
+    """Return a package whose metadata have these lines."""
+    text = "\n".join(["Metadata-Version: 2.4", "Name: toy", "Version: 1", *lines])
+    return cast("Distribution", SimpleNamespace(metadata=message_from_string(text)))
+
+
+MIT, GPL = (
+    "License :: OSI Approved :: MIT License",
+    "License :: OSI Approved :: GNU General Public License (GPL)",
+)
+
+
+@pytest.mark.parametrize(
+    ("lines", "told"),
+    [
+        (["License-Expression: MIT"], None),
+        ([f"Classifier: {MIT}", "Classifier: Topic :: Internet"], None),
+        (["License-Expression: MIT", f"Classifier: {GPL}"], None),
+        (["License-Expression: AGPL-3.0-only"], "toy (AGPL-3.0-only)"),
+        (["License-Expression: MIT AND AGPL-3.0-only"], "toy (MIT AND AGPL-3.0-only)"),
+        ([f"Classifier: {GPL}"], "toy (unclear)"),
+        ([f"Classifier: {MIT}", f"Classifier: {GPL}"], "toy (unclear)"),
+        (["License: MIT"], None),
+        (["License: as you like"], "toy (as you like)"),
+        ([], "toy (unclear)"),
+    ],
+)
+def test_a_licence_that_nobody_has_allowed_is_found(lines: list[str], told: str | None) -> None:
+    """By the list that judges an image: one that binds, one of several, one in free words, none."""
+    assert unjudged({"toy": said(*lines)}) == ([told] if told else [])
+
+
+def test_what_we_ship_is_allowed_and_a_new_package_is_asked_about(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All that is installed because of the service, itself among them."""
+    packages = shipped()
+
+    assert {SERVICE, "confluent-kafka", "asyncpg"} <= packages.keys()
+    assert licences(Release(root=ROOT)).result == "ok"
+    monkeypatch.setattr("scripts.release_checks.shipped", lambda: packages | {"toy": said("License: free")})
+    found = licences(Release(root=ROOT))
+    assert (found.result, "toy (free)" in found.says) == ("failed", True)
