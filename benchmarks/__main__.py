@@ -20,6 +20,7 @@ SUITES = (
     "takeover",
     "sink",
     "storage",
+    "sizing",
     "ledger",
     "reads",
     "rest",

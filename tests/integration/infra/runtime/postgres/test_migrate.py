@@ -13,10 +13,14 @@ import pytest
 
 from infra.runtime.postgres.migrate import DIRECTORY, Patience, migrate, refuse_unmigrated, refuse_used
 from schemas.errors import ConfigurationError, StoreUnavailable
+from scripts.retention_page import table_rows
 from tests.support import old_layout
 from tests.support.databases import execute
 from tests.support.eventually import eventually
 
+TABLES = """
+SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition"""
 HASTY = Patience(lock_timeout_ms=300, attempts=2, pause_s=0.1)
 RECORD = "INSERT INTO schema_migrations (name) VALUES ('{}') ON CONFLICT DO NOTHING;"
 
@@ -242,3 +246,15 @@ async def test_a_database_that_lacks_a_migration_is_told(empty: str, database: s
     await execute(database, "INSERT INTO schema_migrations (name) VALUES ('9999_post_later')")
     with pytest.raises(ConfigurationError, match="run the newer version"):
         await refuse_unmigrated(database)
+
+
+async def test_the_page_of_retention_lists_every_table_once(database: str) -> None:
+    """What nobody says is kept for how long is what fills a disk."""
+    connection = await asyncpg.connect(database)
+    try:
+        there = [row["relname"] for row in await connection.fetch(TABLES)]
+    finally:
+        await connection.close()
+    listed = [name for row in table_rows() for name in re.findall(r"`(\w+)`", row[0])]
+
+    assert sorted(listed) == sorted(there)
