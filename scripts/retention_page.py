@@ -27,7 +27,7 @@ How long each topic and each table keeps what it holds, what changes that, and w
 
 A topic is made with these times by `mds topics apply`. From then on `retention.ms` of the topic counts, which tools of your cluster
 change; no command of ours sets it back. Raw topics must be kept longer than the [archive]({archive}) may be behind, and every
-topic longer than a backup of the database is old when it is restored.
+topic longer than a backup of the database is old when it is [restored](../{operations}#backup-and-restore).
 
 | Topic | Kept | Changed by | Afterwards |
 |---|---|---|---|
@@ -46,6 +46,7 @@ of each stream from when on it is kept, and a question about what lies before it
 FOR_EVER = "for ever"
 ALIVE = "as long as what it is of"
 PUBLISHED = ("bars", "trades", "quotes")  # datasets of `mds archive publish`
+OPERATIONS = "OPERATIONS.md"
 CONCEPTS = "../concepts"
 ARCHIVE = f"{CONCEPTS}/archive.md"
 
@@ -55,7 +56,11 @@ Row = tuple[str, str, str, str]
 def retention_page() -> str:
     """Return docs/reference/retention.md."""
     return PAGE.format(
-        generated=GENERATED, archive=ARCHIVE, topics=_lines(_topics()), tables=_lines(table_rows())
+        generated=GENERATED,
+        archive=ARCHIVE,
+        operations=OPERATIONS,
+        topics=_lines(_topics()),
+        tables=_lines(table_rows()),
     )
 
 

@@ -34,8 +34,8 @@ CONTROL = frozenset({"for", "done", "fi", "if", "while"})
 PROGRAMS = frozenset(
     {
         ".", "apt-get", "cat", "cd", "curl", "cut", "docker", "dpkg", "export", "git", "grep", "helm", "kafka-acls.sh", "kcat", "kubectl",
-        "make", "mds", "openssl", "pip", "pipx", "printf", "prometheus", "prometheus-blackbox-exporter", "psql", "python", "python3",
-        "sed", "set", "sha256sum", "systemctl", "vizviewer", "xargs",
+        "make", "mds", "openssl", "pg_dump", "pg_restore", "pip", "pipx", "printf", "prometheus", "prometheus-blackbox-exporter", "psql",
+        "python", "python3", "sed", "set", "sha256sum", "systemctl", "vizviewer", "xargs",
     }
 )  # fmt: skip
 OUR_VARIABLES = re.compile(r"MDS_(?!TEST_)")
