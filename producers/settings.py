@@ -9,7 +9,7 @@ from typing import ClassVar, Self
 
 from pydantic import Field, SecretStr
 
-from infra.runtime.settings import Port, Settings, read_secret
+from infra.runtime.environment import Port, Settings, read_secret
 from schemas.errors import ConfigurationError
 from schemas.providers.built_in import BUILT_IN
 
@@ -24,13 +24,25 @@ class ProducersSettings(Settings):
 
     prefix: ClassVar[str] = "PRODUCERS_"
 
-    ops_port: Port = Field(default=8101, ge=1, le=65535)
-    # Of the vendors we ship, by variable; an empty one turns its provider off (on the simulator any key does).
-    credentials: Mapping[str, SecretStr] = {}
-    concurrency: int = Field(default=8, ge=1, le=64)  # requests in flight per provider
-    request_deadline_s: float = Field(default=10.0, gt=0.0, le=120.0)
-    cursor_wait_s: float = Field(default=15.0, ge=0.0, le=600.0)  # for the database, before going on without
-    allow_insecure_vendors: bool = False  # development: vendors on plain http and private addresses
+    ops_port: Port = Field(
+        default=8101, ge=1, le=65535, description="Port of `/livez`, `/readyz` and `/metrics`."
+    )
+    # by variable; an empty one turns its provider off (on the simulator any key does)
+    credentials: Mapping[str, SecretStr] = Field(default={}, description="Keys of the vendors we ship.")
+    concurrency: int = Field(default=8, ge=1, le=64, description="Requests in flight at one provider.")
+    request_deadline_s: float = Field(
+        default=10.0, gt=0.0, le=120.0, description="Longest that one request to a vendor may take."
+    )
+    cursor_wait_s: float = Field(
+        default=15.0,
+        ge=0.0,
+        le=600.0,
+        description="How long a start waits for the database, which knows how far streams have come, before it goes on without.",
+    )
+    allow_insecure_vendors: bool = Field(
+        default=False,
+        description="For development: vendors on plain HTTP and at private addresses may be asked.",
+    )
 
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> Self:

@@ -31,6 +31,7 @@ from schemas.tables import create_tables
 from scripts.event_readers import readers_source
 from scripts.reference_pages import archive_rules, records_page, topics_page
 from scripts.retention_page import retention_page
+from scripts.settings_page import settings_page
 from scripts.summary_pages import file_tree_page, summary_page
 
 ROOT = Path(__file__).parent.parent
@@ -55,6 +56,7 @@ FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "docs/reference/records.md": records_page,
         "docs/reference/retention.md": retention_page,
         "docs/reference/rest.md": lambda: rest_page(ENDPOINTS),
+        "docs/reference/settings.md": settings_page,
         "docs/reference/topics.md": topics_page,
         "docs/reference/websocket.md": websocket_page,
         "infra/monitoring/alerts-archive.yaml": archive_rules,

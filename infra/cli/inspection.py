@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from infra.cli.http import get_json
 from infra.cli.system import SERVICES, System
 from infra.runtime.clock import rfc3339
+from infra.runtime.environment import SERVICE_PREFIXES
 from infra.runtime.kafka.topics import Topics
-from infra.runtime.settings import SERVICE_PREFIXES
 from schemas.errors import ProviderUnavailable
 from schemas.topics import DAY_MS, catalogue
 

@@ -1,14 +1,13 @@
-"""Settings: environment variables become frozen, validated values at start-up; a typo is an error, never a default."""
+"""The settings that all services and the command line share: broker, database, simulator, archive's catalog, tracing."""
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -18,12 +17,11 @@ from pydantic import (
     IPvAnyAddress,
     PrivateAttr,
     SecretStr,
-    ValidationError,
     model_validator,
 )
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from infra.runtime.dsn import Dsn
+from infra.runtime.environment import Port, Settings, read_secret
 from infra.runtime.installation import default_configuration, default_home
 from infra.runtime.kafka_access import (
     PLAIN,
@@ -35,91 +33,7 @@ from infra.runtime.kafka_access import (
     digests_of,
 )
 from schemas.errors import ConfigurationError
-from schemas.remedies import problem_of, remedy_of
 from schemas.topics import DEFAULT_PARTITIONS, MAX_PARTITIONS, checked_prefix
-
-SERVICE_PREFIXES = ("PRODUCERS_", "PROCESSORS_", "SINKS_", "GATEWAY_")
-MAX_SECRET_BYTES = 65_536
-KUBERNETES_SERVICE_LINK = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT")
-
-
-class Settings(BaseSettings):
-    """Base of every settings class: frozen, from one mapping, unknown names refused with a suggestion.
-
-    Subclasses set `prefix`. `from_env` is the only way in, so a test passes a plain dict and
-    never patches the process environment.
-    """
-
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", validate_default=True)
-    prefix: ClassVar[str]
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],  # noqa: ARG003 - the signature is the library's
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Read the mapping given to `from_env` and nothing else."""
-        return (init_settings,)
-
-    @classmethod
-    def from_env(cls, env: Mapping[str, str] | None = None) -> Self:
-        """Return the settings in force; raise ConfigurationError naming the variable and the remedy."""
-        env = os.environ if env is None else env
-        given = {
-            name.removeprefix(cls.prefix).lower(): value
-            for name, value in env.items()
-            if name.startswith(cls.prefix) and value != ""
-        }
-        known: dict[str, Any] = {name: value for name, value in given.items() if name in cls.model_fields}
-        unknown = sorted(set(given) - set(known))
-        _report_unknown(cls.prefix, unknown, cls.model_fields)
-        try:
-            return cls(**known)
-        except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            name = cls.prefix + ".".join(str(part) for part in first["loc"]).upper()
-            raise ConfigurationError(
-                f"{name}: {problem_of(first)}", remedy=f"in {name}, {remedy_of(first)}"
-            ) from error
-
-
-def _report_unknown(prefix: str, unknown: Iterable[str], fields: Iterable[str]) -> None:
-    """Refuse an unknown MDS_ name; warn about one that carries a service's prefix.
-
-    Kubernetes injects `GATEWAY_SERVICE_HOST` and friends next to our own prefixes, so those
-    cannot be fatal; MDS_ is ours alone.
-    """
-    for name in unknown:
-        full = prefix + name.upper()
-        close = difflib.get_close_matches(name, list(fields), n=1)
-        hint = f"did you mean {prefix}{close[0].upper()}?" if close else "remove it"
-        if prefix == "MDS_":
-            raise ConfigurationError(f"{full} is not a setting", remedy=hint)
-        if not full.endswith(KUBERNETES_SERVICE_LINK):
-            print(f"warning: {full} is not a setting; {hint}", file=sys.stderr)
-
-
-def read_secret(variable: str, path: Path) -> SecretStr:
-    """Return the secret in a file, without the white space around it; raise ConfigurationError naming its variable."""
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_SECRET_BYTES + 1)
-        text = content.decode("ascii").strip() if len(content) <= MAX_SECRET_BYTES else ""
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(
-            f"the file of {variable} cannot be read ({type(error).__name__})",
-            remedy=f"set {variable} to the path of a file that this process may read and that holds ASCII text",
-        ) from None
-    if not text or not text.isprintable():
-        raise ConfigurationError(f"the file of {variable} holds no key", remedy="put the key into it, alone")
-    return SecretStr(text)
-
-
-Port = int
 
 
 def _checked_endpoint(url: str) -> str:
@@ -146,57 +60,149 @@ class MdsSettings(Settings):
 
     prefix: ClassVar[str] = "MDS_"
 
-    # embedded broker, database, logs, pids; by default as `default_home` says
-    home: Path = Path(".mds")
-    config: Path | None = None  # None: all of the simulator's symbols, and of vendors `default_configuration`
-    kafka: str = ""  # bootstrap servers; empty = the embedded broker on kafka_port
-    kafka_port: Port = Field(default=19092, ge=1, le=65535)
-    # how the brokers are reached, as they spell it or in small letters; what belongs to it follows
-    kafka_security_protocol: Annotated[SecurityProtocol, BeforeValidator(str.lower)] = "plaintext"
-    kafka_sasl_mechanism: SaslMechanism | None = None
-    kafka_username: str = ""
-    kafka_password: SecretStr = SecretStr("")
-    # holds the password alone; in place of the variable
-    kafka_password_file: Path | None = None
-    # PEM: who vouches for the brokers; None = the authorities of the system
-    kafka_ca_file: Path | None = None
-    kafka_certificate_file: Path | None = None  # PEM, with the chain: ours, where brokers ask for one
-    kafka_key_file: Path | None = None  # PEM; None = it is in the certificate's file
-    kafka_key_password: SecretStr = SecretStr("")  # of an encrypted key
-    postgres_dsn: Dsn = SecretStr("")  # empty = the embedded database on postgres_port
-    postgres_port: Port = Field(default=15432, ge=1, le=65535)
-    market_clock: Literal["wall", "simulator"] = "wall"
-    # address the simulator listens on; what it serves looks like a vendor, so only where others cannot reach it
-    simulator_host: str = "127.0.0.1"
-    simulator_port: Port = Field(default=18080, ge=1, le=65535)
-    simulator_url: str = ""  # empty = http://127.0.0.1:<simulator_port>
-    simulator_data: Path | None = None  # None = the synthetic market
-    simulator_start: str = ""  # RFC 3339; empty = the first event of the data, or now when synthetic
-    simulator_speed: str = "1"  # a positive number, or "max"
-    simulator_seed: int = 1
-    simulator_scenario: Path | None = None  # faults, see infra/simulator/faults/scenario.py
-    map_files: Path | None = None  # LEAN map files, one CSV an instrument: which symbol it bore when
-    api_key: SecretStr = SecretStr("")  # what commands show the gateway, where it asks for a key
-    # of topics that are made where none are yet; what is there stays as it is, and is asked of the broker
-    partitions: int = Field(default=DEFAULT_PARTITIONS, ge=1, le=MAX_PARTITIONS)
-    # the Iceberg catalog of `mds archive iceberg`, by an SQLAlchemy URL or that of a REST catalog; empty = SQLite in MDS_HOME
-    iceberg_catalog_uri: SecretStr = SecretStr("")
-    # where its metadata lies, or the warehouse's name in REST; empty = in MDS_HOME, or REST's own
-    iceberg_warehouse: str = ""
-    iceberg_namespace: str = Field(default="mds", pattern=r"^[a-z][a-z0-9_]{0,62}$")
-    iceberg_token: SecretStr = SecretStr("")  # shown to a REST catalog
-    iceberg_credential: SecretStr = SecretStr("")  # CLIENT_ID:SECRET, for which a REST catalog gives a token
-    # put before every topic, group and transactional id: two systems on one cluster
-    topic_prefix: Annotated[str, AfterValidator(checked_prefix)] = ""
-    # where services answer on their ops ports, without asking for a key; 0.0.0.0 where probes and scrapers come from elsewhere
-    ops_host: IPvAnyAddress = ipaddress.IPv4Address("127.0.0.1")
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    otel: bool = False  # record spans and send them over OTLP/HTTP; needs the extra otel
-    # base URL of the receiver; empty = that of OTEL_EXPORTER_OTLP_ENDPOINT, else http://localhost:4318
-    otel_endpoint: Endpoint = ""
-    # share of the traces that are recorded, of those that begin here
-    otel_ratio: float = Field(default=1.0, ge=0.0, le=1.0)
-    trace: bool = False  # a trace of every call may be asked for; needs the extra trace
+    home: Path = Field(
+        default=Path(".mds"),
+        description="Folder of embedded broker and database, logs, pids, keys and traces. An installed command without a checkout "
+        "takes `market-data-service` in `XDG_DATA_HOME`, which is `~/.local/share` unless set.",
+    )
+    config: Path | None = Field(
+        default=None,
+        description="What to collect, from whom and how often: a YAML file. Unset: `config/mds.yaml` of a checkout, else `mds.yaml` "
+        "in MDS_HOME; on the simulator's clock all that the simulator offers.",
+    )
+    kafka: str = Field(
+        default="",
+        description="Bootstrap servers, `host:port,…`. Empty: the embedded broker on MDS_KAFKA_PORT.",
+    )
+    kafka_port: Port = Field(default=19092, ge=1, le=65535, description="Port of the embedded broker.")
+    kafka_security_protocol: Annotated[SecurityProtocol, BeforeValidator(str.lower)] = Field(
+        default="plaintext", description="How brokers are reached, in small or capital letters."
+    )
+    kafka_sasl_mechanism: SaslMechanism | None = Field(
+        default=None, description="How we log in; needed with a `sasl_…` protocol."
+    )
+    kafka_username: str = Field(
+        default="", description="User of the brokers, one for each service; needed with SASL."
+    )
+    kafka_password: SecretStr = Field(
+        default=SecretStr(""), description="Password of that user; needed with SASL, unless a file holds it."
+    )
+    kafka_password_file: Path | None = Field(
+        default=None,
+        description="File that holds the password alone, in place of MDS_KAFKA_PASSWORD.",
+    )
+    kafka_ca_file: Path | None = Field(
+        default=None, description="PEM: who vouches for the brokers. Unset: the authorities of the system."
+    )
+    kafka_certificate_file: Path | None = Field(
+        default=None,
+        description="PEM, with its chain: the certificate we show where brokers ask for one (mutual TLS).",
+    )
+    kafka_key_file: Path | None = Field(
+        default=None,
+        description="PEM: the key of MDS_KAFKA_CERTIFICATE_FILE. Unset: it is in the certificate's file.",
+    )
+    kafka_key_password: SecretStr = Field(default=SecretStr(""), description="Opens an encrypted key.")
+    postgres_dsn: Dsn = Field(
+        default=SecretStr(""),
+        description="Database, `postgresql://user:password@host:5432/database`. Empty: the embedded one on MDS_POSTGRES_PORT.",
+    )
+    postgres_port: Port = Field(default=15432, ge=1, le=65535, description="Port of the embedded database.")
+    market_clock: Literal["wall", "simulator"] = Field(
+        default="wall",
+        description="Whose time market time is: the machine's, or that of the simulator, which then stands for all vendors. "
+        "`mds run` sets it.",
+    )
+    simulator_host: str = Field(
+        default="127.0.0.1",
+        description="Address the simulator listens on. What it serves looks like a vendor's: only where others cannot reach it.",
+    )
+    simulator_port: Port = Field(default=18080, ge=1, le=65535, description="Port the simulator listens on.")
+    simulator_url: str = Field(
+        default="", description="Base URL of the simulator. Empty: this machine, at MDS_SIMULATOR_PORT."
+    )
+    simulator_data: Path | None = Field(
+        default=None,
+        description="Folder of recorded data, laid out as LEAN does, that the simulator plays. Unset: a synthetic market.",
+    )
+    simulator_start: str = Field(
+        default="",
+        description="Market time the simulator begins at, RFC 3339. Empty: the first event of the data; now, of a synthetic market.",
+    )
+    simulator_speed: str = Field(
+        default="1",
+        description="How fast market time passes: a positive number of seconds a second, or `max`.",
+    )
+    simulator_seed: int = Field(
+        default=1, description="Seed of the synthetic market: the same, the same prices."
+    )
+    simulator_scenario: Path | None = Field(
+        default=None,
+        description="YAML file of faults that the simulator plays (infra/simulator/faults/scenario.py).",
+    )
+    map_files: Path | None = Field(
+        default=None,
+        description="Folder of LEAN map files, one CSV an instrument: which symbol it bore when.",
+    )
+    api_key: SecretStr = Field(
+        default=SecretStr(""), description="Key that commands show a gateway which asks for one."
+    )
+    partitions: int = Field(
+        default=DEFAULT_PARTITIONS,
+        ge=1,
+        le=MAX_PARTITIONS,
+        description="Partitions of topics that are made where none are yet; those that are there stay as they are.",
+    )
+    iceberg_catalog_uri: SecretStr = Field(
+        default=SecretStr(""),
+        description="Catalog of `mds archive iceberg`: `postgresql://…`, `sqlite:////…`, or `https://…` of a REST catalog. "
+        "Empty: SQLite in MDS_HOME.",
+    )
+    iceberg_warehouse: str = Field(
+        default="",
+        description="Where its metadata lies, or what a REST catalog calls its warehouse. "
+        "Empty: `iceberg/warehouse` in MDS_HOME, or that of the REST catalog.",
+    )
+    iceberg_namespace: str = Field(
+        default="mds",
+        pattern=r"^[a-z][a-z0-9_]{0,62}$",
+        description="Namespace of its tables, which is made.",
+    )
+    iceberg_token: SecretStr = Field(default=SecretStr(""), description="Token that a REST catalog is shown.")
+    iceberg_credential: SecretStr = Field(
+        default=SecretStr(""),
+        description="`CLIENT_ID:SECRET`, for which a REST catalog gives a token.",
+    )
+    topic_prefix: Annotated[str, AfterValidator(checked_prefix)] = Field(
+        default="",
+        description="Stands before every topic, group and transactional id, such as `trial.`: two systems on one cluster.",
+    )
+    ops_host: IPvAnyAddress = Field(
+        default=ipaddress.IPv4Address("127.0.0.1"),
+        description="Address of the ops ports, which ask for no key; `0.0.0.0` where probes and scrapers come from elsewhere.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="The least severe lines that are logged."
+    )
+    otel: bool = Field(
+        default=False,
+        description="Whether spans are recorded and sent over OTLP/HTTP; needs the extra `otel`.",
+    )
+    otel_endpoint: Endpoint = Field(
+        default="",
+        description="Base URL of their receiver, without `/v1/traces`. "
+        "Empty: that of `OTEL_EXPORTER_OTLP_ENDPOINT`, else `http://localhost:4318`.",
+    )
+    otel_ratio: float = Field(
+        default=1.0,
+        ge=0.0,
+        le=1.0,
+        description="Share of the traces that are recorded, of those that begin here; under load 0.01.",
+    )
+    trace: bool = Field(
+        default=False,
+        description="Whether a trace of every call of a process may be asked for; needs the extra `trace`.",
+    )
 
     _kafka_access: KafkaAccess = PrivateAttr(default=PLAIN)
 

@@ -13,12 +13,13 @@ from schemas.universe import Member, to_csv
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 UNITS = {"_s": "s", "_ms": "ms", "_bytes": "bytes", "_per_minute": "1/min", "_per_day": "1/day"}
 
+PAGES = "reference"  # beside the page
 REFERENCE = """\
 # Configuration
 
 What to collect, from whom and how often is one YAML file (JSON will do): `config/mds.yaml`, or the one `MDS_CONFIG`
 names; outside a checkout it is `mds.yaml` in `MDS_HOME`, and `mds example` prints one to start from. How processes run
-(ports, broker, database, keys) is in the environment. **Secrets are never in the file**: a key that looks like one is
+(ports, broker, database, keys) is in the environment: [settings]({reference}/settings.md). **Secrets are never in the file**: a key that looks like one is
 refused with the name of the variable to set, and so is an address with a password in it.
 
 *Generated from the model by `make docs`; [mds.schema.json](../config/mds.schema.json) is the same for editors.*
@@ -212,6 +213,7 @@ def configuration_page() -> str:
         table="\n".join(rows),
         broken=BROKEN,
         answer=answer,
+        reference=PAGES,
         max_file_mib=MAX_FILE_BYTES >> 20,
         max_symbols=f"{MAX_SYMBOLS:,}",
         universe=to_csv(EXAMPLE_MEMBERS),

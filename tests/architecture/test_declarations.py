@@ -23,7 +23,7 @@ CALLED_BY_OTHERS = frozenset(
     {
         "stream_processors/shell/faust_app.py seek_to_committed",  # Faust
         "stream_processors/shell/faust_app.py _create_directories",  # Faust
-        "infra/runtime/settings.py settings_customise_sources",  # pydantic
+        "infra/runtime/environment.py settings_customise_sources",  # pydantic
         "infra/runtime/span_export.py generate_span_id",  # OpenTelemetry
         "infra/runtime/span_export.py generate_trace_id",  # OpenTelemetry
     }

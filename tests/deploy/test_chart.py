@@ -21,8 +21,9 @@ from gateway.operations.shell.ops_ports import ops_urls
 from gateway.settings import GatewaySettings
 from infra.cli.__main__ import app
 from infra.runtime import lifecycle, replicas
+from infra.runtime.environment import Settings
 from infra.runtime.kafka import publisher
-from infra.runtime.settings import MdsSettings, Settings
+from infra.runtime.settings import MdsSettings
 from producers.collecting.shell import trades
 from producers.jobs.shell import feed as jobs
 from producers.settings import ProducersSettings

@@ -10,7 +10,8 @@ import pytest
 import yaml
 
 from gateway.settings import GatewaySettings
-from infra.runtime.settings import MdsSettings, Settings
+from infra.runtime.environment import Settings
+from infra.runtime.settings import MdsSettings
 from producers.settings import ProducersSettings
 from sinks.settings import SinkSettings
 from stream_processors.settings import ProcessorSettings

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.runtime.settings import MAX_SECRET_BYTES
+from infra.runtime.environment import MAX_SECRET_BYTES
 from producers.settings import ProducersSettings
 from schemas.errors import ConfigurationError
 

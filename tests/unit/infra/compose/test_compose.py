@@ -26,12 +26,13 @@ from infra.embedded.jars import KAFKA_VERSION
 from infra.embedded.kafka import SERVER_PROPERTIES
 from infra.embedded.postgres import INITDB_OPTIONS, MAX_CONNECTIONS
 from infra.preflight.database import TRIED_SERVER
+from infra.runtime.environment import Settings
 from infra.runtime.kafka.publisher import STOP_FLUSH_S
 from infra.runtime.kafka.releases import parse_release
 from infra.runtime.lifecycle import OPS_SHUTDOWN_S
 from infra.runtime.postgres.timescale import OLDEST
 from infra.runtime.replicas import ENDS_WITHIN_S
-from infra.runtime.settings import MdsSettings, Settings
+from infra.runtime.settings import MdsSettings
 from producers.collecting.shell.trades import DRAIN_S as TRADES_DRAIN_S
 from producers.jobs.shell.feed import DRAIN_S as JOBS_DRAIN_S
 from producers.polling.shell.timeliness import STOP_WITHIN_S
