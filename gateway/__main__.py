@@ -101,10 +101,10 @@ async def serve() -> None:
         await main(settings)
 
 
-def command() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
-    commands = parser.add_subparsers(dest="command")
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    reading = argparse.ArgumentParser(prog="python -m gateway", description=__doc__)
+    commands = reading.add_subparsers(dest="command")
     making = commands.add_parser(
         "new-key", help="make an API key: the entry for GATEWAY_KEYS_FILE, the token for its owner"
     )
@@ -113,14 +113,20 @@ def command() -> None:
     making.add_argument(
         "--origin", action="append", default=[], help="a browser's Origin it may come from; repeatable"
     )
-    given = parser.parse_args()
+    return reading
+
+
+def command() -> None:
+    """Run the command line."""
+    reading = parser()
+    given = reading.parse_args()
     if given.command != "new-key":
         lifecycle.run(serve(), loop_factory=uvloop.new_event_loop)
         return
     try:
         token, entry = new_key(given.id, given.scope, given.origin)
     except ConfigurationError as error:
-        parser.error(str(error))
+        reading.error(str(error))
     # The entry may be redirected to the file; the token is seen once, by who made it.
     print(yaml.safe_dump([entry], sort_keys=False), end="")
     print(f"token, not stored anywhere: {token}", file=sys.stderr)

@@ -28,8 +28,9 @@ from schemas.deriving import raw_schema, record_schema
 from schemas.providers import reference as providers
 from schemas.streams import STREAMS, Stream
 from schemas.tables import create_tables
+from scripts.cli_page import cli_page
 from scripts.event_readers import readers_source
-from scripts.reference_pages import archive_rules, records_page, topics_page
+from scripts.reference_pages import INDEX, archive_rules, records_page, topics_page
 from scripts.retention_page import retention_page
 from scripts.settings_page import settings_page
 from scripts.summary_pages import file_tree_page, summary_page
@@ -47,10 +48,12 @@ def _rules(name: str) -> Callable[[], str]:
 FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
     {
         "config/mds.schema.json": json_schema_text,
+        "docs/CLI.md": cli_page,
         "docs/COMPLETE_SUMMARY.md": lambda: summary_page(BOARDS),
         "docs/CONFIGURATION.md": configuration_page,
         "docs/FILE_TREE.md": file_tree_page,
         "docs/PROVIDERS.md": providers.page,
+        "docs/reference/README.md": lambda: INDEX,
         "docs/reference/errors.md": errors_page,
         "docs/reference/metrics.md": metrics_reference.text,
         "docs/reference/records.md": records_page,

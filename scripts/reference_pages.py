@@ -60,6 +60,33 @@ What producers publish raw becomes canonical once, in order, in the partition of
 
 {versions}
 """
+DOCS = ".."  # of a page in the folder
+INDEX = f"""\
+# Reference
+
+For whoever looks something up. Each thing is defined on one of these pages, once; other pages link to it. All are written from what runs, and tests compare
+them with it in both directions.
+
+| Looking for | Page |
+|---|---|
+| a route: parameters, answers, scope | [rest](rest.md) |
+| a command or a message of the WebSocket | [websocket](websocket.md) |
+| a code: problems, errors, close codes, states, reasons of dead letters | [errors](errors.md) |
+| a topic, a stream | [topics](topics.md) |
+| how long a topic or a table is kept | [retention](retention.md) |
+| a field of a record | [records](records.md) |
+| a metric: labels, unit, when it is computed | [metrics](metrics.md) |
+| a setting, which is a variable of the environment | [settings](settings.md) |
+| a command: options, exit codes | [command line]({DOCS}/CLI.md) |
+| a key of the configuration file | [configuration]({DOCS}/CONFIGURATION.md) |
+| a provider: what it gives, its key and limits | [providers]({DOCS}/PROVIDERS.md) |
+| an alert, and what to do | [runbooks]({DOCS}/runbooks/README.md) |
+| a panel of a dashboard | [dashboards]({DOCS}/DASHBOARDS.md) |
+| a word | [glossary]({DOCS}/GLOSSARY.md) |
+| a file, or all there is | [file tree]({DOCS}/FILE_TREE.md), [summary]({DOCS}/COMPLETE_SUMMARY.md) |
+
+A running gateway tells of itself: `GET /openapi.json` and `GET /asyncapi.json` are the first three as data, `GET /subjects` the schemas of records.
+"""
 
 
 def records_page() -> str:

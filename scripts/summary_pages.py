@@ -16,6 +16,7 @@ from infra.monitoring.grafana.boards import Board
 from schemas.providers.built_in import BUILT_IN
 from schemas.streams import STREAMS
 from schemas.topics import catalogue
+from scripts.cli_page import anchor
 from scripts.named_artefacts import CODE, DOCUMENTS, ROUTES, TESTS, Artefact
 
 ROOT = Path(__file__).parent.parent
@@ -29,6 +30,7 @@ END = re.compile(r"; |\. |: `")
 TARGET = re.compile(r"^([a-z]+):.*?## (.+)$", re.MULTILINE)
 COLUMN = 28  # where words begin in the tree
 REFERENCE, RUNBOOKS = "reference", "runbooks"  # folders beside these pages
+COMMAND_LINE = "CLI.md"
 RULES = ("alerts-slo", "alerts-extra", "alerts-archive")
 # What ARCHITECTURE.md says nothing of, or in one row with others.
 WORDS: Mapping[str, str] = {
@@ -110,7 +112,7 @@ Make, in a checkout (`make help` says more):
 
 {targets}
 
-The command `mds`, of a checkout `.venv/bin/mds` (`mds COMMAND --help` has the options):
+The command `mds`, of a checkout `.venv/bin/mds` ([all options](CLI.md)):
 
 {commands}
 
@@ -252,9 +254,14 @@ def _targets() -> Iterator[tuple[str, str]]:
 def _commands() -> Iterator[tuple[str, str]]:
     top = typer.main.get_command(app)
     for name, command in sorted(getattr(top, "commands", {}).items()):
-        yield f"`mds {name}`", _first_line(command.help)
+        yield _command("mds", name), _first_line(command.help)
         for part, within in sorted(getattr(command, "commands", {}).items()):
-            yield f"`mds {name} {part}`", _first_line(within.help)
+            yield _command("mds", name, part), _first_line(within.help)
+
+
+def _command(*words: str) -> str:
+    """Return a command as a link to all that is said of it."""
+    return f"[`{' '.join(words)}`]({COMMAND_LINE}#{anchor(words)})"
 
 
 def _first_line(words: str | None) -> str:

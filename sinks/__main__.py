@@ -146,10 +146,10 @@ async def _replay(partitions: int, *, resuming: bool) -> None:
         await replay(store, sys.stdin.buffer, partitions)
 
 
-def command() -> None:
-    """Run the command line."""
-    parser = argparse.ArgumentParser(prog="python -m sinks", description=__doc__)
-    commands = parser.add_subparsers(dest="command")
+def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
+    reading = argparse.ArgumentParser(prog="python -m sinks", description=__doc__)
+    commands = reading.add_subparsers(dest="command")
     replaying = commands.add_parser(
         "replay",
         help="read a record stream from stdin into the empty, migrated database SINKS_REPLAY_DSN names",
@@ -164,7 +164,12 @@ def command() -> None:
     )
     archive.add_commands(commands)
     export.add_command(commands)
-    given = parser.parse_args()
+    return reading
+
+
+def command() -> None:
+    """Run the command line."""
+    given = parser().parse_args()
     if given.command == "archive":
         sys.exit(archive.command(given))
     if given.command == "export":

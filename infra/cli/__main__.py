@@ -62,7 +62,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-simulator_app = typer.Typer(help="The vendor simulator.", no_args_is_help=True)
+simulator_app = typer.Typer(
+    help="The simulator, which plays a market and the vendors that sell it.", no_args_is_help=True
+)
 app.add_typer(simulator_app, name="simulator")
 app.add_typer(topics_app, name="topics")
 app.add_typer(symbols_app, name="symbols")
@@ -241,7 +243,9 @@ def calendar_command(
     end: Annotated[
         datetime | None,
         typer.Option(
-            formats=["%Y-%m-%d"], help="The day after the last; by default 30 days.", metavar="DATE"
+            formats=["%Y-%m-%d"],
+            help="The day after the last; by default 30 days after the first.",
+            metavar="DATE",
         ),
     ] = None,
     json: Json = False,

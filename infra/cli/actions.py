@@ -79,7 +79,7 @@ def add_command(
 
 @actions_app.command("import")
 def import_command(
-    files: Annotated[list[Path], typer.Argument(help="Factor files of LEAN's, named by symbol: aapl.csv.")],
+    files: Annotated[list[Path], typer.Argument(help="LEAN's factor files, named by symbol: aapl.csv.")],
     maps: Annotated[
         Path | None, typer.Option(help="Folder of map files, for the names of those days.")
     ] = None,

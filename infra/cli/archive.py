@@ -13,10 +13,12 @@ import typer
 
 from infra.cli.output import say, table
 from infra.runtime.installation import module_command
+from schemas.streams import STREAM_NAMES
 
 SHOWN = (
     "topic", "incarnation", "partition", "files", "rows", "bytes", "ratio", "from", "to", "next_offset", "lost", "pruned", "damage",
 )  # fmt: skip
+STREAMS_HELP = f"One of {', '.join(STREAM_NAMES)}."
 archive_app = typer.Typer(
     help="Raw topics as Parquet files, beyond the broker's retention (docs/concepts/archive.md).",
     no_args_is_help=True,
@@ -58,7 +60,7 @@ def archive_verify(
     path: Folder = None,
     offline: Annotated[bool, typer.Option("--offline", help="Do not ask the broker.")] = False,
 ) -> None:
-    """Compare every file with its line, the lines with each other, and the records with the broker's. Exit 1 at a fault."""
+    """Compare files with the manifests, and what they hold with the broker's records. Exit 1 at a fault."""
     _sinks(path, "verify", *(["--offline"] if offline else []))
 
 
@@ -77,7 +79,7 @@ def archive_cat(
         list[str] | None, typer.Option(help="A topic id, in place of the newest of its topic.", metavar="ID")
     ] = None,
 ) -> None:
-    """Print the record stream: `| python -m stream_processors replay --partitions N | python -m sinks replay --partitions N`.
+    """Print the archived records as a stream that replays read: `python -m stream_processors replay`, then `python -m sinks replay`.
 
     Standard output is bytes. What is not in it, because it was lost or pruned, is said on standard error.
     """
@@ -94,7 +96,7 @@ def archive_cat(
 
 @archive_app.command("publish")
 def archive_publish(
-    stream: Annotated[str, typer.Argument(help="bars, trades or quotes.", metavar="STREAM")],
+    stream: Annotated[str, typer.Argument(help=STREAMS_HELP, metavar="STREAM")],
     day: Annotated[str, typer.Option(help="UTC, of event time, such as 2026-11-27.", metavar="DAY")],
     interval: Annotated[str | None, typer.Option(help="Of bars; 1m by default.")] = None,
     path: Folder = None,
@@ -132,7 +134,7 @@ def archive_prune(
         bool, typer.Option("--yes-lose", help="Also what the broker does not have any more: for good.")
     ] = False,
 ) -> None:
-    """Delete the oldest files. What the broker does not have any more is refused unless you say so. Exit 1 if refused."""
+    """Delete the oldest files. What the broker does not have any more is refused without --yes-lose. Exit 1 if refused."""
     _sinks(path, "prune", "--older-than", f"{older_than}", *(["--yes-lose"] if yes_lose else []))
 
 

@@ -38,7 +38,7 @@ class RequestUnlessNamed(TyperGroup):
 
 backfill_app = typer.Typer(
     cls=RequestUnlessNamed,
-    help="Fetch bars of a past stretch again: `mds backfill SYMBOL --start … --end …` is the command request.",
+    help="Fetch bars of a past stretch again. `request` may be left out: `mds backfill SYMBOL --start … --end …`.",
     no_args_is_help=True,
 )
 dlq_app = typer.Typer(help="What ended badly: look, try again, put away.", no_args_is_help=True)
@@ -62,7 +62,7 @@ def request_command(
         str | None, typer.Option(help="Who is asked; by default the preferred provider.")
     ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Until it ended; exit 1 unless done or empty.")
+        bool, typer.Option("--wait", help="Wait until it ended; exit 1 unless done or empty.")
     ] = False,
     json: Json = False,
 ) -> None:

@@ -55,7 +55,7 @@ LOOK_EVERY_S = 0.3
 LOOKS = 60
 SOCKET_S = 10.0
 
-demo_app = typer.Typer(help="Shows on the running system what it does.", no_args_is_help=True)
+demo_app = typer.Typer(help="Show on a running system what it does.", no_args_is_help=True)
 
 
 @dataclass(slots=True)

@@ -24,6 +24,7 @@ from infra.runtime.kafka.publisher import Outgoing, Publisher
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.intervals import SECOND_US, micros
 from schemas.jobs import (
+    CAPABILITIES,
     MAX_LEASE_S,
     VERSION,
     by_partition,
@@ -40,6 +41,7 @@ RESULT_GRACE_S = 15.0  # after the deadline, for the result to be written
 GOOD = ("done", "duplicate")
 QUEUED = "queued"
 
+CAPABILITIES_HELP = f"One of {', '.join(CAPABILITIES)}."
 jobs_app = typer.Typer(
     help="Ask the producers to poll or to backfill, and see what became of it.", no_args_is_help=True
 )
@@ -55,13 +57,9 @@ Provider = Annotated[str, typer.Option(help="Who must serve it; by default whoev
 def submit(
     symbols: Annotated[
         list[str] | None,
-        typer.Argument(
-            help="Symbols, as in SPY BRK.B; of macro keys, as in FRED:GDPC1.", metavar="[SYMBOL...]"
-        ),
+        typer.Argument(help="Symbols, as in SPY BRK.B; of macro keys, as in FRED:GDPC1.", metavar="SYMBOL"),
     ] = None,
-    capability: Annotated[
-        str, typer.Option(help="quotes, bars:1m, bars:5m, bars:1h, bars:1d, actions or macro.")
-    ] = "",
+    capability: Annotated[str, typer.Option(help=CAPABILITIES_HELP)] = "",
     file: Annotated[Path | None, typer.Option(help="Jobs as JSON lines; - is the standard input.")] = None,
     slot: Annotated[int | None, typer.Option(help="Market time, µs; by default now.")] = None,
     priority: Priority = 5,

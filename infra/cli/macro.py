@@ -43,13 +43,13 @@ def keys_command(
 def refresh_command(
     keys: Annotated[
         list[str] | None,
-        typer.Argument(help="Series by key or alias; without one all that are collected.", metavar="KEY..."),
+        typer.Argument(help="Series by key or alias; without one all that are collected.", metavar="KEY"),
     ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Ask again for all that the sources ever said.")
     ] = False,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Until it ended; exit 1 where a series failed.")
+        bool, typer.Option("--wait", help="Wait until it ended; exit 1 where a series failed.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

@@ -20,7 +20,7 @@ TopicsOption = Annotated[
     list[str],
     typer.Option(
         "--from",
-        help="What to read, several with commas or again: bars, raw.bars, bars.v1 or raw.bars.v1, likewise of quotes and trades; "
+        help="What to read, several with commas or again: bars, raw.bars, bars.v1 or raw.bars.v1, likewise of every stream; "
         "raw for all raw topics.",
         metavar="TOPICS",
     ),

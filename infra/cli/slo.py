@@ -46,7 +46,7 @@ def slo_command(
 ) -> None:
     """Show whether the service keeps its objectives; exit 1 where one is violated or about to be.
 
-    Columns 1h, 6h and 3d say how many times faster than it may an objective uses up what it is allowed to miss.
+    Columns 1h, 6h and 3d are burn rates: at 1 an objective misses as much as it may, at 2 twice as much.
     """
     asked = {"day": day, "symbol": symbol, "start": start, "end": end, "condition": condition}
     system = System.from_env()

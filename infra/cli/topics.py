@@ -19,7 +19,10 @@ from schemas.errors import ConfigurationError
 from schemas.rights import Client, Right, rights_of
 from schemas.topics import MAX_PARTITIONS, checked_prefix
 
-topics_app = typer.Typer(help="The topics declared in schemas/topics.yaml.", no_args_is_help=True)
+topics_app = typer.Typer(
+    help="Topics: what is declared, whether the broker has it, and how it comes to have it.",
+    no_args_is_help=True,
+)
 
 MAX_REPLICAS = 32_767  # as Strimzi has it
 NEXT = """\

@@ -25,6 +25,7 @@ from infra.runtime.settings import MdsSettings
 from schemas.configuration.model import FROM_DATABASE
 from schemas.errors import ConfigurationError, UnknownSymbol
 from schemas.intervals import micros
+from schemas.streams import INSTRUMENT_STREAMS
 from schemas.symbology.naming import naming_day
 from schemas.universe import (
     MAX_FILE_BYTES,
@@ -42,6 +43,7 @@ STANDARD = Path("-")
 
 Answer = TypeVar("Answer")
 
+STREAMS_HELP = f'Of {", ".join(INSTRUMENT_STREAMS)}, as in "bars quotes".'
 universe_app = typer.Typer(
     help="Who is collected with `universe: database`, in PostgreSQL with all its history.",
     no_args_is_help=True,
@@ -93,11 +95,9 @@ def export_command(
 
 @universe_app.command("set")
 def set_command(
-    symbols: Annotated[list[str], typer.Argument(help="Symbols, as in SPY BRK.B.", metavar="SYMBOL...")],
+    symbols: Annotated[list[str], typer.Argument(help="Symbols, as in SPY BRK.B.", metavar="SYMBOL")],
     tier: Annotated[str | None, typer.Option(help="T0, T1 or T2; a new member's is T1.")] = None,
-    streams: Annotated[
-        str | None, typer.Option(help='Of bars, quotes and trades, as in "bars quotes".')
-    ] = None,
+    streams: Annotated[str | None, typer.Option(help=STREAMS_HELP)] = None,
     note: Annotated[str | None, typer.Option(help="Your own word on it.")] = None,
     dry_run: DryRun = False,
     json: Json = False,
@@ -116,7 +116,7 @@ def set_command(
 
 @universe_app.command("remove")
 def remove_command(
-    symbols: Annotated[list[str], typer.Argument(help="Symbols, as in SPY BRK.B.", metavar="SYMBOL...")],
+    symbols: Annotated[list[str], typer.Argument(help="Symbols, as in SPY BRK.B.", metavar="SYMBOL")],
     dry_run: DryRun = False,
     json: Json = False,
 ) -> None:
