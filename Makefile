@@ -37,7 +37,7 @@ setup: $(INSTALLED) $(EXTRA:%=$(INSTALLED)-%) ## the environment in .venv, from 
 check: $(INSTALLED) ## the inner loop, three minutes: ruff, mypy --strict, import rules, unit tests
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
-	@$(VENV)/bin/mypy
+	@$(VENV)/bin/mypy -n 2
 	@$(VENV)/bin/lint-imports
 	@$(PY) -m pytest -q -n 2 --dist worksteal -m "not slow" tests/unit tests/architecture
 
