@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -18,24 +18,33 @@ import psutil
 
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
+from schemas.calendar.sessions import calendar_of
 from schemas.errors import MarketDataError
+from schemas.intervals import EPOCH, MINUTE_US
 from schemas.partitions import partition_of
 from schemas.topics import DEFAULT_PARTITIONS, RAW_TOPICS
 from tests.support import ledger_answers, oracle
+from tests.support.apparatus import Disk, Link, ShiftedClock
+from tests.support.chaos_report import Struck, Verdict
 from tests.support.eventually import eventually
+from tests.support.expected_starts import expected_starts
+from tests.support.faults import Fault
 from tests.support.sink_records import publish
 from tests.support.system import System
 from tests.support.told_entries import told_block
 from tests.support.watcher import Watcher
 
-SESSION_TIMEOUT_S = 6
-FREEZE_S = 9.0  # beyond the Kafka session
-DATABASE_FREEZE_S = 15.0
-DOWN_S = 1.5
 REVIVE_EVERY_S = 0.5
+# Then nothing more is measured; a bound that is missed before is told with its number.
+RECOVER_WITHIN_S = 240.0
+STRIKE_WITHIN_S = 180.0  # its healing included
+LOOK_EVERY_S = 0.25
+PROBE_WITHIN_S = 5.0
+SIMULATOR_WITHIN_S = 10.0
 CONVERGE_WITHIN_S = 240.0  # of two busy cores; a quiet machine needs a tenth of it
 CLIENT_WITHIN_S = 60.0
 ANSWER_WITHIN_S = 60.0
+LOADED_WITHIN_S = 120.0  # the first time
 HTTP_OK = 200
 TELL_EVERY_S = 0.25
 ASKED_OF_ENTRIES = (
@@ -45,12 +54,18 @@ ASKED_OF_ENTRIES = (
     ("/factors/macro/UST:10Y/history", {"knowledge": "known"}),
     ("/options/SIM001/chain", {"limit": 1_000}),
 )
+BARS_OF = "yahoo"  # as WITH_ENTRIES has it
 BARS_ASKED, GAPS_ASKED = "/stocks/SIM001/intraday", "/gaps"
 REMEMBERED = {BARS_ASKED, GAPS_ASKED, *(path for path, _ in ASKED_OF_ENTRIES)}
 SETTLE_S = (2.0, 5.0)
+NEWEST_IN = {
+    "v_quotes": 0,
+    "v_trades": 0,
+    "(SELECT symbol, event_time FROM v_bars UNION ALL SELECT symbol, event_time FROM v_bars_forming) AS b": MINUTE_US,
+}
+"""Where the newest record of each kind is stored, and how long before its end a record is stamped, µs."""
 
-PROCESSORS = ("stream_processors", "stream_processors#2")
-SINKS = ("sinks", "sinks#2")
+Check = Callable[["World"], Awaitable[bool]]
 
 
 @dataclass
@@ -64,6 +79,17 @@ class World:
     prefix: str
     watcher: Watcher
     random: random.Random
+    symbols: Sequence[str] = ()
+    broker_link: Link | None = None
+    broker_disk: Disk | None = None
+    database_link: Link | None = None
+    database_disk: Disk | None = None
+    clock: ShiftedClock | None = None
+    # The bound of the fault that strikes: what must go on meanwhile does so within it, too.
+    within_s: float = 0.0
+    waiting: int = 0  # events appended while nobody took them
+    poisoned: int = 0  # records no service wrote
+    _teller: asyncio.Task[None] | None = None
     history: list[str] = field(default_factory=list)
     answers: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = field(default_factory=list)
 
@@ -84,67 +110,128 @@ class World:
                 number += 1
             await asyncio.sleep(TELL_EVERY_S)
 
-    async def kill(self, name: str) -> None:
-        """Kill -9 a process; the reviver brings it back."""
-        self.system.processes[name].kill()
+    @asynccontextmanager
+    async def under_load(self) -> AsyncIterator[None]:
+        """Revive what dies and tell of entries inside; before, something of all that is remembered was answered."""
+        await eventually(
+            lambda: all(seen.records for seen in self.watcher.transcripts.values()), within_s=LOADED_WITHIN_S
+        )
+        reviver = asyncio.create_task(self.revive_for_ever())
+        self._teller = asyncio.create_task(self.tell_for_ever())
+        try:
+            await eventually(self.remembers, within_s=LOADED_WITHIN_S, every_s=1.0)
+            yield
+        finally:
+            self._teller.cancel()
+            reviver.cancel()
 
-    async def freeze(self, name: str) -> None:
-        """Freeze a process beyond its Kafka session, then let it wake."""
-        process = self.system.processes[name]
-        process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(FREEZE_S)
-        process.send_signal(signal.SIGCONT)
+    async def end_load(self) -> None:
+        """Tell of no more entries, and let the market stand; what dies is revived for as long as it is looked at."""
+        assert self._teller is not None
+        assert not self._teller.done(), "nobody told of entries to the end"
+        self._teller.cancel()
+        await self._simulator("POST", "clock", {"pause": True})
 
-    async def kill_broker(self) -> None:
-        """Kill -9 the broker, wait, start it on the same data."""
-        self.broker.kill()
-        await asyncio.sleep(DOWN_S)
-        self.broker.start()
-        await asyncio.to_thread(self.broker.wait_ready)
+    async def verdicts(self) -> AsyncIterator[Verdict]:
+        """Check every promise, one after another; raises AssertionError with the first that is broken."""
+        yield await self.converge()
+        yield await self.check_client()
+        yield await self.check_answers()
+        yield await self.check_gaps()
+        yield await self.check_minutes()
 
-    async def kill_database(self) -> None:
-        """Kill -9 the postmaster, wait, start it on the same data."""
-        self.server.kill()
-        await asyncio.sleep(DOWN_S)
-        await asyncio.to_thread(_until_free, self.server)
-        self.server.start()
-        await asyncio.to_thread(self.server.wait_ready)
+    async def strike(self, faults: Sequence[Fault]) -> None:
+        """Apply the faults one after another, remembering answers given in between; the next waits for no recovery."""
+        for fault in faults:
+            self.history.append(fault.name)
+            await fault.strike(self)
+            await self._settle()
 
-    async def freeze_database(self) -> None:
-        """Freeze the postmaster and all its backends for 15 s."""
-        assert self.server.pid is not None
-        family = [psutil.Process(self.server.pid), *psutil.Process(self.server.pid).children(recursive=True)]
-        for process in family:
-            with suppress(psutil.NoSuchProcess):
-                process.suspend()
-        await asyncio.sleep(DATABASE_FREEZE_S)
-        for process in family:
-            with suppress(psutil.NoSuchProcess):
-                process.resume()
-
-    def faults(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """Return every fault by name."""
-        either = self.random.choice
-        return {
-            "kill producers": lambda: self.kill("producers"),
-            "kill processor": lambda: self.kill(either(PROCESSORS)),
-            "kill sink": lambda: self.kill(either(SINKS)),
-            "kill gateway": lambda: self.kill("gateway"),
-            "freeze producers": lambda: self.freeze("producers"),
-            "freeze processor": lambda: self.freeze(either(PROCESSORS)),
-            "freeze sink": lambda: self.freeze(either(SINKS)),
-            "kill broker": self.kill_broker,
-            "kill database": self.kill_database,
-            "freeze database": self.freeze_database,
-        }
-
-    async def strike(self, names: list[str]) -> None:
-        """Apply the named faults one after another, remembering answers given in between."""
-        for name in names:
-            self.history.append(name)
-            await self.faults()[name]()
-            await asyncio.sleep(self.random.uniform(*SETTLE_S))
+    async def strike_and_measure(self, faults: Sequence[Fault]) -> AsyncIterator[Struck]:
+        """Apply the faults one after another, and yield of each how long after its healing all was as before."""
+        for fault in faults:
+            if reason := fault.unable(self):
+                yield Struck(fault.name, skipped=reason)
+                continue
+            self.history.append(fault.name)
+            self.within_s, saw, failed = fault.bound_s, "", ""
+            try:
+                async with asyncio.timeout(STRIKE_WITHIN_S):
+                    saw = await fault.strike(self)
+            except (AssertionError, TimeoutError) as error:
+                failed = repr(error)  # healed all the same: what it did to others is measured
+            since, healed_s = await self.market_time(), time.monotonic()
+            await eventually(
+                partial(self.recovered, since, fault.afterwards),
+                within_s=max(RECOVER_WITHIN_S, fault.bound_s), every_s=LOOK_EVERY_S,
+                what=f"recovery from: {fault.name}",
+            )  # fmt: skip
+            yield Struck(fault.name, saw, round(time.monotonic() - healed_s, 1), failed=failed)
             await self.remember()
+
+    async def _settle(self) -> None:
+        await asyncio.sleep(self.random.uniform(*SETTLE_S))
+        await self.remember()
+
+    async def market_time(self) -> int:
+        """Return the market's time at the vendors, µs."""
+        return int((await self._simulator("GET", "clock"))["market_time"])
+
+    async def spoil(self, rules: list[dict[str, Any]]) -> None:
+        """Let the vendors do what the rules say, and nothing else that is wrong."""
+        await self._simulator("PUT", "scenario", {"rules": rules})
+
+    async def trades_sent(self) -> int:
+        """Return how many trades the vendors' socket has sent so far."""
+        return sum((await self._simulator("GET", "stats"))["trades_sent"].values())
+
+    async def spoiled(self) -> int:
+        """Return how many answers of the vendors a rule has touched so far."""
+        return sum((await self._simulator("GET", "stats"))["faults"].values())
+
+    async def _simulator(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        timeout = aiohttp.ClientTimeout(total=SIMULATOR_WITHIN_S)
+        url = f"{self.system.simulator_url}/simulator/{path}"
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.request(method, url, json=body) as answer,
+        ):
+            assert answer.status == HTTP_OK, await answer.text()
+            document: dict[str, Any] = await answer.json()
+            return document
+
+    async def goes_on(self, within_s: float) -> None:
+        """Wait until what the market does from now on has reached everybody; it must within so many seconds."""
+        since = await self.market_time()
+        await eventually(partial(self.recovered, since), within_s=within_s, every_s=LOOK_EVERY_S)
+
+    async def recovered(self, since: int, afterwards: Check | None = None) -> bool:
+        """Whether all processes say they are ready, and what the market did after `since` is stored and told.
+
+        Stored: a quote, a trade and a bar of each symbol. Told: a record of each stream that the client has. Within a
+        partition records keep their order, so that what was before is done, too.
+        """
+        try:
+            for name in list(self.system.processes):
+                assert await self.system.is_ready(name), f"{name} is not ready"
+            for stream, seen in self.watcher.transcripts.items():
+                newest = next(reversed(seen.records.values()), {"event_time": 0})["event_time"]
+                assert newest >= since - MINUTE_US * stream.startswith("bars"), f"{stream} is behind"
+            await self._is_stored(since)
+            return afterwards is None or await afterwards(self)
+        except (aiohttp.ClientError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            raise AssertionError(repr(error)) from error
+
+    async def _is_stored(self, since: int) -> None:
+        connection = await asyncpg.connect(self.dsn, timeout=PROBE_WITHIN_S, command_timeout=PROBE_WITHIN_S)
+        try:
+            for view, length_us in NEWEST_IN.items():
+                statement = f"SELECT DISTINCT symbol FROM {view} WHERE event_time >= $1"  # noqa: S608
+                rows = await connection.fetch(statement, EPOCH + timedelta(microseconds=since - length_us))
+                missing = set(self.symbols) - {row["symbol"] for row in rows}
+                assert not missing, f"nothing new in {view} of {sorted(missing)}"
+        finally:
+            await connection.close()
 
     async def remembers(self) -> bool:
         """Ask, and say whether everything that is asked for was ever answered."""
@@ -180,20 +267,17 @@ class World:
             asked = {**query, "as_of": answer["meta"]["as_of"]}
             self.answers.append((path, asked, _said(answer)))
 
-    async def converge(self) -> None:
-        """Stop the market and wait until every surface agrees with the raw log; fail with what does not."""
-        timeout = aiohttp.ClientTimeout(total=10)
-        async with (
-            aiohttp.ClientSession(timeout=timeout) as session,
-            session.post(f"{self.system.simulator_url}/simulator/clock", json={"pause": True}) as answer,
-        ):
-            assert answer.status == 200, await answer.text()
+    async def converge(self) -> Verdict:
+        """Wait until every surface agrees with the raw log; fail with what does not."""
+        compared = 0
         for raw_topic in RAW_TOPICS:
-            await eventually(
+            compared += await eventually(
                 partial(self._agrees, raw_topic), within_s=CONVERGE_WITHIN_S, every_s=2.0, what=raw_topic
             )
+        return Verdict("lost, twice or out of order in topics and database", compared)
 
-    async def _agrees(self, raw_topic: str) -> bool:
+    async def _agrees(self, raw_topic: str) -> int:
+        """Return how many versions there are, and one."""
         bootstrap = self.broker.bootstrap_servers
         want = await asyncio.to_thread(oracle.expected, bootstrap, self.prefix, raw_topic)
         difference = await asyncio.to_thread(oracle.canonical_agrees, bootstrap, self.prefix, raw_topic, want)
@@ -202,9 +286,9 @@ class World:
             self.dsn, raw_topic, want, lambda s: partition_of(s, DEFAULT_PARTITIONS)
         )
         assert difference == "", (difference, self.history)
-        return True
+        return 1 + sum(map(len, want.versions.values()))
 
-    async def check_client(self) -> None:
+    async def check_client(self) -> Verdict:
         """The client has every record since it subscribed, or was told that it has not.
 
         The last records may still be on their way to it when database and topics agree already.
@@ -216,6 +300,8 @@ class World:
         for stream, seen in self.watcher.transcripts.items():
             assert seen.breaks == [], (stream, seen.breaks, self.history)
             assert seen.order_kept, (stream, self.history)
+        told = sum(len(seen.records) for seen in self.watcher.transcripts.values())
+        return Verdict("missing at the client and not told of, or out of order there", told)
 
     async def _has_every_record(self, stream: str) -> bool:
         seen = self.watcher.transcripts[stream]
@@ -233,7 +319,7 @@ class World:
         assert missing == [], (stream, missing[:5], len(missing), self.history)
         return True
 
-    async def check_answers(self) -> None:
+    async def check_answers(self) -> Verdict:
         """What was answered for a point in time before the faults is answered now, its gaps included."""
         assert {path for path, _, _ in self.answers} >= REMEMBERED, "no answer was ever remembered"
         for path, query, said in self.answers:
@@ -244,13 +330,14 @@ class World:
                 what=f"{path} {query}",
             )
             assert _said(answer) == said, (path, query, self.history)
+        return Verdict("answers for a past moment that changed", len(self.answers))
 
     async def _answer(self, path: str, query: dict[str, Any]) -> dict[str, Any]:
         status, answer = await self.system.get(path, **query)
         assert status == HTTP_OK, (status, answer, query, self.history)
         return answer
 
-    async def check_gaps(self) -> None:
+    async def check_gaps(self) -> Verdict:
         """Evidence is stored once each, and gaps and absences are exactly those it proves, bar by bar."""
         evidence = await asyncio.to_thread(ledger_answers.told, self.broker.bootstrap_servers, self.prefix)
 
@@ -263,6 +350,50 @@ class World:
         await eventually(agrees, within_s=CONVERGE_WITHIN_S, every_s=1.0, what="the ledger")
         if "kill producers" in self.history:
             assert "producer_down" in await self.gap_causes(), self.history
+        return Verdict(
+            "evidence lost or twice, gaps told that it does not prove, or not told that it does",
+            len(evidence),
+        )
+
+    async def check_minutes(self) -> Verdict:
+        """Between the first and the last minute stored of a symbol, each is stored or within a gap that is told."""
+        expected = 0
+        for symbol in self.symbols:
+            stored = await self._stored_minutes(symbol)
+            wanted = list(expected_starts(calendar_of(symbol), "1m", min(stored), max(stored)))
+            told = await self._told_gaps(symbol)
+            unmarked = [
+                start
+                for start in wanted
+                if start not in stored and not any(low <= start < high for low, high in told)
+            ]
+            assert unmarked == [], (symbol, unmarked[:5], len(unmarked), self.history)
+            expected += len(wanted)
+        return Verdict("minutes neither stored nor in a gap that is told", expected)
+
+    async def _stored_minutes(self, symbol: str) -> set[int]:
+        connection = await asyncpg.connect(self.dsn)
+        try:
+            rows = await connection.fetch(
+                "SELECT event_time FROM v_bars WHERE symbol = $1 AND interval = '1m' AND provider = $2 AND final",
+                symbol, BARS_OF,
+            )  # fmt: skip
+        finally:
+            await connection.close()
+        return {oracle.micros(row["event_time"]) for row in rows}
+
+    async def _told_gaps(self, symbol: str) -> list[tuple[int, int]]:
+        query: dict[str, Any] = {"symbol": symbol, "interval": "1m", "provider": BARS_OF, "limit": 1000}
+        told = []
+        while True:
+            answer = await self._answer(GAPS_ASKED, query)
+            told += [
+                tuple(oracle.micros(datetime.fromisoformat(gap[name])) for name in ("from_time", "to_time"))
+                for gap in answer["data"]
+            ]
+            if answer["next_page_token"] is None:
+                return told
+            query["page_token"] = answer["next_page_token"]
 
     def memory_mb(self) -> dict[str, float]:
         """Return the resident memory of every live process, MB."""
@@ -283,12 +414,3 @@ class World:
 
 def _said(answer: dict[str, Any]) -> tuple[Any, ...]:
     return answer["data"], answer["meta"].get("gaps"), answer["next_page_token"] is None
-
-
-def _until_free(server: EmbeddedPostgres) -> None:
-    # Backends outlive a killed postmaster for a moment and hold its shared memory.
-    folder = str(server.home.postgres)
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.TimeoutExpired):
-            if process.info["cwd"] == folder and process.pid != os.getpid():
-                process.wait(10)

@@ -19,6 +19,7 @@ from schemas.records import RawBlock
 from schemas.streams import BY_RAW_TOPIC, STREAMS
 from schemas.topics import DEFAULT_PARTITIONS
 from schemas.wire.codec import decode_block, decode_value
+from tests.support.hostile_records import is_poison
 from tests.support.vintage_versions import Telling, kept_versions
 
 CLOCKS_AND_ORIGIN = {"provider", "route", "received_time", "known_from", "raw_offset", "index"}
@@ -51,7 +52,9 @@ def raw_blocks(
     try:
         low, _ = consumer.bounds(prefix + topic, partition)
         for message in consumer.read(prefix + topic, partition, low):
-            yield message.offset() or 0, message.timestamp()[1] * 1000, decode_block(topic, message.value())
+            if not is_poison(topic, message.value()):
+                known = message.timestamp()[1] * 1000
+                yield message.offset() or 0, known, decode_block(topic, message.value())
     finally:
         consumer.close()
 
@@ -62,7 +65,11 @@ def canonical(bootstrap: str, prefix: str, topic: str, partition: int) -> list[d
     try:
         low, _ = consumer.bounds(prefix + topic, partition)
         messages = consumer.read(prefix + topic, partition, low)
-        return [decode_value(topic, message.value()) | {"offset": message.offset()} for message in messages]
+        return [
+            decode_value(topic, message.value()) | {"offset": message.offset()}
+            for message in messages
+            if not is_poison(topic, message.value())
+        ]
     finally:
         consumer.close()
 

@@ -157,6 +157,15 @@ class System:
         ):
             return answer.status, await answer.json(content_type=None)
 
+    def configure(self, text: str) -> str:
+        """Write the file of the configuration anew, as an editor does; return what it said before."""
+        path = Path(self.env["MDS_CONFIG"])
+        before = path.read_text("utf-8")
+        draft = path.with_suffix(".new")
+        draft.write_text(text, "utf-8")
+        draft.replace(path)
+        return before
+
     def tail(self, name: str, *, lines: int = 15) -> str:
         """Return the last lines of a process's newest log."""
         logs = sorted(self.logs.glob(f"*-{name}.log"))
