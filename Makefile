@@ -1,7 +1,7 @@
 # Market Data Service. `make` alone prints what there is.
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help setup run up down status check unit test bench chaos soak docs lock clean
+.PHONY: help setup run up down status check unit test bench chaos drill soak docs lock clean
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -55,12 +55,16 @@ bench: $(INSTALLED) ## measure; writes benchmarks/results.json and docs/BENCHMAR
 chaos: $(INSTALLED) ## every kind of fault once under load, in an order of SEED=1; writes docs/CHAOS.md
 	@MDS_CHAOS_SEED=$(SEED) MDS_CHAOS_REPORT=docs $(CHAOS)
 
+drill: $(INSTALLED) ## backup and restore, by the commands of docs/OPERATIONS.md, on servers that it starts itself; four minutes
+	@MDS_DRILL=1 $(PY) -m pytest -q tests/e2e/test_restore.py
+
 soak: $(INSTALLED) ## growth at full size, the backfill queue with a million jobs and whatever befalls it, 20,000 mutated answers, MINUTES=60 of load with flat memory, then HOURS=1 of chaos
 	@MDS_GROWTH_FULL=1 $(PY) -m pytest -q --timeout=0 tests/unit/sinks/test_growth.py tests/integration/sinks/store/shell/test_growth.py
 	@MDS_QUEUE_EXAMPLES=200 $(PY) -m pytest -q --timeout=0 tests/integration/producers/backfill/test_queue_and_ledger.py
 	@MDS_QUEUE_SEEDS=20 $(PY) -m pytest -q --timeout=0 tests/integration/producers/backfill/test_kill_and_freeze.py
 	@MDS_QUEUE_JOBS=1000000 $(PY) -m pytest -s -q --timeout=0 tests/integration/infra/runtime/postgres/test_claim_latency.py
 	@MDS_FUZZ_CASES=20000 $(PY) -m pytest -q --timeout=0 tests/unit/producers/test_fuzz.py
+	@MDS_DRILL=1 $(PY) -m pytest -q tests/e2e/test_restore.py
 	@MDS_SOAK_MINUTES=$(MINUTES) $(SOAK)
 	@seed=$(SEED); end=$$(($$(date +%s) + $(HOURS) * 3600)); \
 	while [ $$(date +%s) -lt $$end ]; do MDS_CHAOS_SEED=$$seed $(CHAOS) $(OVERLAPPING) || exit 1; seed=$$((seed + 1)); done

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,12 +27,15 @@ from schemas.intervals import MINUTE_US
 from schemas.topics import RAW_TOPICS
 from tests.conftest import READY_WITHIN_S, free_port
 from tests.support.archives import a_round, archiver
-from tests.support.databases import execute
+from tests.support.databases import execute, with_database
 from tests.support.eventually import eventually
 from tests.support.sink_records import query
 from tests.support.system import ROOT, System, system
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [
+    pytest.mark.timeout(900),
+    pytest.mark.skipif("MDS_DRILL" not in os.environ, reason="minutes: make drill"),
+]
 
 SYMBOLS = [f"SIM{number:03}" for number in range(1, 5)]
 WITHIN_S = 120.0
@@ -43,6 +46,8 @@ PREFIX = "lost."
 DONE_BY_HAND = ("universe_changes", "audit_acts")
 ACT = """
 INSERT INTO audit_acts (acted_time, actor, act, subject, detail) VALUES (now(), 'drill', 'backfill.enqueue', 'SIM001', '{}')"""
+PLACES = {"raw_offset", "idx", "position", "gap_id"}
+"""Columns that say where a record lies in the raw log, and what is named by that."""
 MINUTES = """
 SELECT symbol, count(DISTINCT event_time) AS minutes, extract(epoch FROM max(event_time) - min(event_time)) / 60 + 1 AS span
 FROM v_bars WHERE interval = '1m' GROUP BY symbol"""
@@ -120,7 +125,9 @@ async def told(running: System, as_of: str) -> dict[str, Any]:
         ):
             status, answer = await running.get(path, as_of=as_of, **more)
             assert status == 200, answer
-            found[f"{symbol} {path}"] = answer["data"]
+            found[f"{symbol} {path}"] = [
+                {name: value for name, value in each.items() if name not in PLACES} for each in answer["data"]
+            ]
     return found
 
 
@@ -303,4 +310,96 @@ async def whole(dsn: str) -> bool:
     assert all(row["minutes"] == row["span"] for row in rows), [dict(row) for row in rows]
     (twice,) = await query(dsn, TWICE)
     assert twice["rows"] == 0
+    return True
+
+
+ROWS = {
+    name: f"SELECT {columns} FROM {name} WHERE known_from <= $1 ORDER BY {columns}"  # noqa: S608 - names written here
+    for name, columns in {
+        "v_bars_all": "symbol, interval, provider, event_time, known_from, received_time, open, high, low, close, volume, final, revision, route",
+        "v_trades": "symbol, provider, event_time, known_from, received_time, price, size, trade_id, conditions, venue",
+        "v_quotes": "symbol, provider, event_time, known_from, received_time, bid, ask, last, volume",
+        "v_gap_evidence": "stream, kind, from_time, to_time, known_from, cause, expected, detector",
+    }.items()
+}
+"""What is known of the market, without its places in the log, up to a moment."""
+UNTOLD = """
+SELECT t.symbol, t.event_time FROM unnest($1::text[], $2::timestamptz[]) t(symbol, event_time) WHERE NOT EXISTS (
+    SELECT FROM v_gaps g WHERE g.symbol = t.symbol AND g.stream LIKE 'trades:%' AND g.confidence = 'proven'
+        AND t.event_time >= g.from_time AND t.event_time < g.to_time)"""
+TRADES = "SELECT symbol, event_time, trade_id FROM v_trades"
+
+
+def test_a_lost_machine_is_restored_from_archive_and_dump(lost: Lost, open_path: Path) -> None:
+    """The dump alone is refused; under another prefix rows and answers are as before, and what was not archived is fetched or told."""
+    running = lost.running
+    with machine(open_path) as (broker, server):
+        running.env |= {
+            "MDS_KAFKA": broker.bootstrap_servers, "MDS_TOPIC_PREFIX": "", "MDS_POSTGRES_DSN": server.dsn,
+        }  # fmt: skip
+        asyncio.run(refused(running, lost, server.dsn))
+        run(block("Everything is lost"), running.env, lost.saved)
+        running.env |= {"MDS_TOPIC_PREFIX": "restored."}
+        asyncio.run(started(running, "sinks", "stream_processors", "gateway"))
+        asyncio.run(eventually(partial(answered, running, lost), within_s=WITHIN_S, every_s=1.0))
+        asyncio.run(known(lost, server.dsn))
+        asyncio.run(execute(server.dsn, ACT))
+        asyncio.run(started(running, "producers"))
+        asyncio.run(grown(server.dsn))
+        asyncio.run(eventually(partial(whole, server.dsn), within_s=WITHIN_S, every_s=1.0))
+        asyncio.run(eventually(partial(all_told, lost, server.dsn), within_s=WITHIN_S, every_s=1.0))
+        said = run("mds rebuild --verify", running.env, lost.saved)
+        acts = asyncio.run(query(server.dsn, "SELECT act_id FROM audit_acts ORDER BY act_id"))
+        members = run("mds universe export", running.env, lost.saved)
+        for name in ("producers", "gateway", "stream_processors", "sinks"):
+            running.terminate(name)
+
+    assert "database = topics" in said
+    assert len(acts) > 1
+    assert "SIM001,T1" in members
+
+
+async def refused(running: System, lost: Lost, dsn: str) -> None:
+    """Let a sink go on with the dump and a broker that is not its own: it stores nothing, and says why."""
+    await execute(dsn, "CREATE DATABASE copied")
+    copied = {**running.env, "MDS_POSTGRES_DSN": with_database(dsn, "copied")}
+    run(f"mds topics apply --partitions 4\n{block('The database is lost')}", copied, lost.saved)
+    running.own["sinks"] = {"MDS_POSTGRES_DSN": copied["MDS_POSTGRES_DSN"]}
+    running.start("sinks")
+
+    async def tells() -> bool:
+        url = f"http://127.0.0.1:{running.ports['sinks']}/readyz"
+        async with aiohttp.ClientSession() as session, session.get(url) as answer:
+            told = await answer.text()
+        assert answer.status == 503 and "is another topic than the one stored so far" in told, told
+        return True
+
+    await eventually(tells, within_s=WITHIN_S, every_s=0.5)
+    running.terminate("sinks")
+    del running.own["sinks"]
+
+
+async def answered(running: System, lost: Lost) -> bool:
+    """Whether all is answered that was."""
+    assert await told(running, lost.answers["as_of"]) == without(lost.answers, "as_of")
+    return True
+
+
+async def known(lost: Lost, dsn: str) -> None:
+    """Compare all rows known by the moment that was remembered, without their places."""
+    moment = datetime.fromisoformat(lost.answers["as_of"])
+    for name, statement in ROWS.items():
+        ours = [tuple(row) for row in await query(lost.dsn, statement, moment)]
+        theirs = [tuple(row) for row in await query(dsn, statement, moment)]
+        assert ours, name
+        assert ours == theirs, (name, set(ours) ^ set(theirs))
+
+
+async def all_told(lost: Lost, dsn: str) -> bool:
+    """Whether each trade that the lost system had, and this one has not, lies in a gap that this one tells."""
+    here = {tuple(row) for row in await query(dsn, TRADES)}
+    gone = [tuple(row) for row in await query(lost.dsn, TRADES) if tuple(row) not in here]
+    assert gone, "no trade was collected after the archive's end"
+    rows = await query(dsn, UNTOLD, [symbol for symbol, _, _ in gone], [moment for _, moment, _ in gone])
+    assert not rows, f"{len(rows)} of {len(gone)}: {rows[:3]}"
     return True
