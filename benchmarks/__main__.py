@@ -34,6 +34,8 @@ SUITES = (
     "polling",
     "cadence",
     "partitions",
+    "scaling",
+    "skew",
     "calendars",
     "adjustment",
     "macro_history",

@@ -55,7 +55,7 @@ async def _measure(bootstrap: str) -> list[Row]:
         ensure_topics(bootstrap, prefix=prefix)
         async with gateway(bootstrap, prefix) as running, client(running) as socket:
             filling = asyncio.create_task(asyncio.to_thread(fill, bootstrap, prefix))
-            paces.append(await _pace(socket, RECORDS))
+            paces.append(await pace(socket, RECORDS))
             partition = await filling
             memories.append(psutil.Process(running.process.pid).memory_info().rss / MIB)
         bares.append(await asyncio.to_thread(bare_pace, bootstrap, prefix, partition))
@@ -106,7 +106,8 @@ def fill(bootstrap: str, prefix: str) -> int:
     return records[0].partition
 
 
-async def _pace(socket: ClientConnection, count: int) -> float:
+async def pace(socket: ClientConnection, count: int) -> float:
+    """Return records a second from the first frame to the `count`-th record."""
     seen, began_s = 0, 0.0
     async with asyncio.timeout(READ_WITHIN_S):
         while seen < count:

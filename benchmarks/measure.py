@@ -65,6 +65,7 @@ class Servers:
 
     bootstrap: str
     broker_pid: int
+    database_pid: int
     dsn: str
     folder: Path
 
@@ -96,7 +97,7 @@ def servers() -> Iterator[Servers]:
         database = EmbeddedPostgres(folder / "p", port=free_port())
         with broker, database:
             asyncio.run(migrate(database.dsn))
-            yield Servers(broker.bootstrap_servers, broker.pid or 0, database.dsn, folder)
+            yield Servers(broker.bootstrap_servers, broker.pid or 0, database.pid or 0, database.dsn, folder)
 
 
 def topics(bootstrap: str, prefix: str) -> None:
