@@ -32,6 +32,7 @@ from scripts.cli_page import cli_page
 from scripts.event_readers import readers_source
 from scripts.reference_pages import INDEX, archive_rules, records_page, topics_page
 from scripts.retention_page import retention_page
+from scripts.scaling_page import scaling_page
 from scripts.settings_page import settings_page
 from scripts.summary_pages import file_tree_page, summary_page
 
@@ -54,6 +55,7 @@ FILES: Mapping[str, Callable[[], str]] = MappingProxyType(
         "docs/FILE_TREE.md": file_tree_page,
         "docs/PROVIDERS.md": providers.page,
         "docs/reference/README.md": lambda: INDEX,
+        "docs/SCALING.md": scaling_page,
         "docs/reference/errors.md": errors_page,
         "docs/reference/metrics.md": metrics_reference.text,
         "docs/reference/records.md": records_page,
