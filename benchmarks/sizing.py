@@ -7,7 +7,8 @@ topic are those its logs grew by on the disk, as the broker has compressed them;
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ from schemas.topics import (
     catalogue,
 )
 from schemas.wire.codec import decode_value
+from sinks.archive.planning import FileLimits
+from tests.support.archives import a_round, archiver
 from tests.support.system import SERVICES, system
 
 SYMBOLS, TRADED = 1_000, 50  # as many as one free key of Finnhub's is pushed
-WARM_S, MEASURE_S, SAMPLE_EVERY_S = 120.0, 240.0, 1.0
+WARM_S, MEASURE_S, SAMPLE_EVERY_S = 90.0, 180.0, 1.0
 PREFIX = "sizing."
 START = "2026-11-20T15:00:00Z"
 STREAMS = {
@@ -85,11 +88,13 @@ async def _run(base: Servers, count: int, warm_s: float, measure_s: float) -> li
             await asyncio.sleep(SAMPLE_EVERY_S)
         took_s = monotonic_s() - begun_s
         after, spent_now = _bytes(base.folder), _cpu_s(processes)
-        events = await asyncio.to_thread(_events, base.bootstrap, ends)
         written = await _written(base.dsn) - written
+        events = await asyncio.to_thread(_events, base.bootstrap, ends, _ends(base.bootstrap))
+        archived = await _archived(base)
     grown = {name: after[name] - before[name] for name in after}
     return [
         *_byte_rows(grown, events, count, took_s),
+        *(row(f"archive of {name}, to its bytes on the broker", archived[name] / after[name], "times") for name in archived),
         row("write-ahead log of PostgreSQL", written / took_s * 3_600 / count, "bytes a symbol and hour"),
         *(row(f"processor time of {name}", 100 * (spent_now[name] - spent[name]) / took_s, "% of a core") for name in processes),
         *(row(f"memory of {name}, highest", most[name], "MB") for name in processes),
@@ -127,12 +132,24 @@ def _ends(bootstrap: str) -> dict[tuple[str, int], int]:
         }
 
 
-def _events(bootstrap: str, since: Mapping[tuple[str, int], int]) -> dict[str, float]:
-    """Return how many events were appended to each topic since its partitions had these ends."""
+async def _archived(base: Servers) -> dict[str, float]:
+    """Archive all there is, as if its hour were over, and return the bytes of the files by topic."""
+    folder = base.folder / "archive"
+    names = [name for name in EVENTS if name.startswith("raw.")]
+    archive = archiver(folder, base.bootstrap, PREFIX, topics=names, file_bytes=FileLimits().file_bytes)
+    await a_round(archive)
+    files = {name: folder.glob(f"{name}/**/*.parquet") for name in names}
+    return {name: float(sum(file.stat().st_size for file in found)) for name, found in files.items()}
+
+
+def _events(
+    bootstrap: str, since: Mapping[tuple[str, int], int], until: Mapping[tuple[str, int], int]
+) -> dict[str, float]:
+    """Return how many events each topic has between two ends of its partitions."""
     found: dict[str, float] = dict.fromkeys(EVENTS, 0.0)
     with LogReader(bootstrap, "benchmark-reader") as reader:
         for (name, number), start in since.items():
-            for message in reader.read(PREFIX + name, number, start):
+            for message in reader.read(PREFIX + name, number, start, until[name, number]):
                 is_raw = name.startswith("raw.")
                 found[name] += len(decode_value(name, message.value())["events"]) if is_raw else 1
     return found
@@ -150,20 +167,31 @@ def _all(parents: list[psutil.Process]) -> list[psutil.Process]:
 
 def _cpu_s(processes: Mapping[str, list[psutil.Process]]) -> dict[str, float]:
     """Return processor seconds, of children that ended too."""
+    of_ended = {name: sum(sum(each.cpu_times()[2:4]) for each in own) for name, own in processes.items()}
     return {
-        name: sum(sum(each.cpu_times()[:2]) for each in _all(own)) + sum(sum(each.cpu_times()[2:4]) for each in own)
+        name: of_ended[name] + sum(_asked(each, lambda one: sum(one.cpu_times()[:2])) for each in _all(own))
         for name, own in processes.items()
-    }  # fmt: skip
+    }
 
 
 def _memory_mb(processes: Mapping[str, list[psutil.Process]]) -> dict[str, float]:
     """Return resident memory; of PostgreSQL's sessions what each has alone, for they share their buffers."""
+
+    def taken(name: str, process: psutil.Process) -> float:
+        return float(process.memory_full_info().uss if name == "PostgreSQL" else process.memory_info().rss)
+
     return {
-        name: sum(
-            each.memory_full_info().uss if name == "PostgreSQL" else each.memory_info().rss for each in _all(own)
-        ) / 1e6
+        name: sum(_asked(each, partial(taken, name)) for each in _all(own)) / 1e6
         for name, own in processes.items()
-    }  # fmt: skip
+    }
+
+
+def _asked(process: psutil.Process, ask: Callable[[psutil.Process], float]) -> float:
+    """Return what a process says of itself, nothing of a session that has just ended."""
+    try:
+        return ask(process)
+    except psutil.NoSuchProcess:
+        return 0.0
 
 
 async def _written(dsn: str) -> float:

@@ -21,7 +21,7 @@ PAGE = """\
 
 {generated}
 
-How long each topic and each table keeps what it holds, what changes that, and where it is afterwards.
+How long each topic and each table keeps what it holds, what changes that, and where it is afterwards. How many bytes that is: [sizing](../{operations}#sizing).
 
 ## Topics
 
