@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 import aiohttp
+import asyncpg
 import orjson
 import pytest
 
@@ -49,6 +50,9 @@ QUIET_WITHIN_S = 90.0
 QUIET_S = 5
 FIRES_WITHIN_S = 90.0
 COMMAND_WITHIN_S = 60.0
+# A batch waits for longer than the second of the alert, and may be written in between.
+HELD_S, LET_GO_S = 2.0, 0.2
+LEASE_S = 30
 BY_GATEWAY = re.compile(r"mds (?:slo|dlq)\b")
 RATE_S = 20
 SHOWN_WITHIN_S = 60.0
@@ -72,13 +76,14 @@ EMPTY = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Monitored:
-    """The system and who watches it."""
+    """The system and who watches it; `holding` is what holds the database up."""
 
     system: System
     prometheus: Prometheus
     kafka: str
+    holding: asyncio.Task[None] | None = None
 
     async def quiet(self) -> None:
         """Wait until no alert has fired, or has been about to, for a while."""
@@ -291,6 +296,47 @@ async def discard(it: Monitored) -> None:
     assert done.returncode == 0, done
 
 
+async def hold_up(it: Monitored) -> None:
+    """Lock what every batch writes to for longer than one may take, again and again."""
+
+    async def hold() -> None:
+        connection = await asyncpg.connect(it.system.env["MDS_POSTGRES_DSN"])
+        try:
+            while True:
+                async with connection.transaction():
+                    await connection.execute("LOCK TABLE watermarks IN EXCLUSIVE MODE")
+                    await asyncio.sleep(HELD_S)
+                await asyncio.sleep(LET_GO_S)
+        finally:
+            await connection.close()
+
+    it.holding = asyncio.create_task(hold())
+
+
+async def let_go(it: Monitored) -> None:
+    """Lock no more."""
+    assert it.holding is not None
+    it.holding.cancel()
+    await asyncio.gather(it.holding, return_exceptions=True)
+
+
+async def fall_silent(it: Monitored) -> None:
+    """Take the lease of every partition as a job feed would, and give it back once that was seen."""
+
+    async def is_held() -> bool:
+        return [value for _, value in await it.prometheus.query("min(mds_job_lease)")] == [1]
+
+    for seconds in (LEASE_S, 0):
+        done = await asyncio.to_thread(run, it, f"mds jobs lease --seconds {seconds}")
+        assert done.returncode == 0, done
+        if seconds:
+            await eventually(is_held, within_s=LEASE_S, every_s=0.5, what="a lease of every partition")
+
+
+async def leave_be(it: Monitored) -> None:
+    """Do nothing: the alert ends by itself."""
+
+
 async def leave_out(it: Monitored) -> None:
     """Forget the job of the producers in the configuration of Prometheus."""
     it.prometheus.configure(left_out=["mds-producers"])
@@ -328,6 +374,8 @@ PROCESSOR_STOPPED = Fault(
     thaw("stream_processors"),
     silent={8102},
 )
+DATABASE_HELD_UP = Fault(hold_up, frozenset({"MdsSinkSlow"}), let_go)
+FEED_SILENT = Fault(fall_silent, frozenset({"MdsLeaseLost"}), leave_be, passing=frozenset({"MdsLeaseLost"}))
 GATEWAY_KILLED = Fault(
     kill_gateway, frozenset({"MdsDown", "MdsBlackboxFailing"}), start_gateway, silent={8001, 8104}
 )
@@ -352,8 +400,8 @@ POISON = Fault(poison, frozenset({"MdsDeadLetters"}), discard)
 JOB_LEFT_OUT = Fault(leave_out, frozenset({"MdsAbsent"}), scrape_all)
 FAULTS = {
     "sink-stopped-and-job-left-out": at_once(SINK_STOPPED, JOB_LEFT_OUT),
-    "processor-stopped-and-vendor-bans": at_once(PROCESSOR_STOPPED, VENDOR_BANS),
-    "gateway-killed": GATEWAY_KILLED,
+    "feed-silent-processor-stopped-and-vendor-bans": at_once(FEED_SILENT, PROCESSOR_STOPPED, VENDOR_BANS),
+    "gateway-killed-and-database-held-up": at_once(DATABASE_HELD_UP, GATEWAY_KILLED),
     "vendor-down-and-poison": at_once(VENDOR_DOWN, POISON),
 }
 
