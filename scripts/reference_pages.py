@@ -83,6 +83,7 @@ them with it in both directions.
 | an alert, and what to do | [runbooks]({DOCS}/runbooks/README.md) |
 | a panel of a dashboard | [dashboards]({DOCS}/DASHBOARDS.md) |
 | a word | [glossary]({DOCS}/GLOSSARY.md) |
+| what an event costs, and what many need | [scaling]({DOCS}/SCALING.md) |
 | a file, or all there is | [file tree]({DOCS}/FILE_TREE.md), [summary]({DOCS}/COMPLETE_SUMMARY.md) |
 
 A running gateway tells of itself: `GET /openapi.json` and `GET /asyncapi.json` are the first three as data, `GET /subjects` the schemas of records.

@@ -21,7 +21,6 @@ POINTS_OF_ENTRY = frozenset(
         "producers.catalogue.shell.installed",
         "producers.catalogue.shell.symbol_lists",
         "scripts.pre_deploy",
-        "stream_processors.settings",
     }
 )
 # Small, read by one module, and apart because that one is at its limit or another idea; the list only shrinks.

@@ -28,8 +28,8 @@ NAME = re.compile(rf"\b(?:MDS_|{'|'.join(SERVICE_PREFIXES)})[A-Z0-9_]+\b")
 TABLE = re.compile(r"(?:^\|.*\n)+", re.MULTILINE)
 CELL = re.compile(r"(?<!\\)\|")
 DEFAULTS = {"default", "by default", "unset"}
-# says of a secured cluster what is needed where a variable is left out
-TOLD_APART = {"docs/OPERATIONS.md"}
+# One says of a secured cluster what is needed where a variable is left out, the other is written from the same defaults.
+TOLD_APART = {"docs/OPERATIONS.md", "docs/reference/retention.md"}
 # Whose variables a part of the tree reads; what lies in infra/runtime may read for any of them.
 PARTS = {
     "producers/": "producers",
