@@ -14,8 +14,6 @@ HOURS ?= 1
 CHAOS := $(PY) -m pytest -s --timeout=0 tests/e2e/test_faults.py::test_every_kind_of_fault
 OVERLAPPING := tests/e2e/test_faults.py::test_twenty_random_faults
 SOAK := $(PY) -m pytest -s --timeout=0 tests/e2e/test_faults.py::test_memory_stays_flat_under_long_load
-# What strikes at processes, or goes by how long things take, has the machine to itself.
-ALONE := tests/e2e/test_faults.py tests/e2e/test_monitoring.py
 COMPILE := pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links --python-version 3.11 $(if $(UPGRADE),--upgrade)
 
@@ -46,8 +44,7 @@ test: $(INSTALLED) ## every test, on a real broker and database that it starts i
 	@$(PY) -m pytest -q -n 2 --dist worksteal tests/unit tests/architecture tests/contract tests/deploy
 	@$(PY) -m pytest -q -n 3 --dist worksteal --durations 20 tests/integration
 	@$(PY) -m pytest tests/timescale tests/containers
-	@$(PY) -m pytest -n 2 --dist loadgroup --durations 12 tests/e2e $(ALONE:%=--ignore=%)
-	@$(PY) -m pytest $(ALONE)
+	@$(PY) -m pytest --durations 12 tests/e2e
 
 bench: $(INSTALLED) ## measure; writes benchmarks/results.json and docs/BENCHMARKS.md
 	@$(PY) -m benchmarks

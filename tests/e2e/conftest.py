@@ -36,18 +36,6 @@ DATABASE = "real_data"
 LAST_MOMENT = day(FILE_ENDS) * DAY_US
 REAL_STREAMS = WITH_ENTRIES | {"macro": {"keys": [*REAL_SERIES], "every_s": 300}}
 
-HERE = Path(__file__).parent
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give tests that share a running system to one worker, so that it runs once."""
-    for item in items:
-        if HERE in item.path.parents:
-            shares = "loaded" in getattr(item, "fixturenames", ())
-            system = "loaded" if shares else item.path.relative_to(HERE).parts[0]
-            item.add_marker(pytest.mark.xdist_group(system))
-
 
 @pytest.fixture(scope="session")
 def loaded(
