@@ -172,11 +172,7 @@ def test_without_a_home_there_is_one_for_the_user(installed: Installed) -> None:
 async def test_the_whole_system_runs_and_writes_to_its_home_alone(installed: Installed) -> None:
     """To its first bar; `mds status` and `mds down` know it, and Ctrl-C ends it in order."""
     folder = installed.folder
-    # A minute of the market takes six seconds, so that a bar need not be waited for.
-    env = {name: str(free_port()) for name in PORTS} | {
-        "MDS_HOME": str(folder / "system"),
-        "MDS_SIMULATOR_SPEED": "10",
-    }
+    env = {name: str(free_port()) for name in PORTS} | {"MDS_HOME": str(folder / "system")}
     before = listing(installed.packages), listing(folder / "work")
     said = folder / "said"
     run = installed.start("run", "--for", "300", env=env, said=said)
