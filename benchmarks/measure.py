@@ -14,6 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 import asyncpg
+import psutil
 
 from infra.embedded.kafka import EmbeddedKafka
 from infra.embedded.postgres import EmbeddedPostgres
@@ -127,3 +128,14 @@ async def empty(dsn: str) -> None:
         "TRUNCATE quotes, trades, bars, bars_superseded, bars_forming, quotes_latest, gaps, gap_evidence, coverage, streams, sink_offsets, watermarks, outbox"
     )
     await connection.close()
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number with its noun."""
+    return f"{count} {what}{'' if count == 1 else 's'}"
+
+
+def cpu_s(process: psutil.Process) -> float:
+    """Return the processor time of a process so far."""
+    times = process.cpu_times()
+    return float(times.user + times.system)

@@ -21,7 +21,7 @@ import psutil
 import yaml
 from confluent_kafka import Producer
 
-from benchmarks.measure import Row, Servers, middle, row, servers
+from benchmarks.measure import Row, Servers, cpu_s, middle, row, servers
 from infra.runtime.kafka.clients import Message, producer_config
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.topics import ensure_topics
@@ -80,11 +80,11 @@ def _idle(base: Servers, partitions: int) -> dict[str, float]:
         time.sleep(WARM_S)
         processes = {name: psutil.Process(process.pid) for name, process in running.processes.items()}
         processes["the broker beside them"] = psutil.Process(base.broker_pid)
-        before = {name: _cpu_s(process) for name, process in processes.items()}
+        before = {name: cpu_s(process) for name, process in processes.items()}
         begun_s = time.monotonic()
         time.sleep(IDLE_S)
         took_s = time.monotonic() - begun_s
-        shares = {name: 100 * (_cpu_s(p) - before[name]) / took_s for name, p in processes.items()}
+        shares = {name: 100 * (cpu_s(p) - before[name]) / took_s for name, p in processes.items()}
         assert all(process.poll() is None for process in running.processes.values()), "a service ended"
     return shares
 
@@ -105,11 +105,6 @@ def _running(base: Servers, partitions: int) -> Iterator[System]:
                     [sys.executable, "-m", name], env=running.env, stdout=out, stderr=subprocess.STDOUT
                 )
         yield running
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return times.user + times.system
 
 
 async def _backlog_rows(base: Servers) -> list[Row]:

@@ -3,7 +3,7 @@
 Two cores bound the pace of four workers, but not what an event costs. Each run starts workers on new topics, lets them take everything over,
 appends a backlog (or blocks at an even rate) and reads the CPU time of the workers and of the broker apart until all of it is processed,
 then again while nothing arrives. Runs of all cases alternate; rows are medians. From the windows `benchmarks.cost_model` finds what
-each kind of work costs; one case is kept out of it and predicted. Sinks and gateway are measured likewise.
+each kind of work costs; one case is kept out of it and predicted. What comes behind is `benchmarks.scaling_behind`.
 """
 
 from __future__ import annotations
@@ -20,33 +20,25 @@ from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 
-import asyncpg
 import psutil
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from benchmarks.cost_model import Fit, Window, fit
-from benchmarks.fanout import RECORDS, client, fill, pace
-from benchmarks.measure import Row, Servers, database, middle, row, servers
-from benchmarks.sink import ROWS, quotes
+from benchmarks.measure import Row, Servers, counted, cpu_s, middle, row, servers
+from benchmarks.scaling_behind import DONE_WITHIN_S, LOOK_S, RUNS, behind_rows
 from infra.runtime.kafka.clients import producer_config
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.topics import ensure_topics
-from schemas.partitions import partition_of
-from schemas.topics import DEFAULT_PARTITIONS, PROGRESS, QUOTES, RAW_QUOTES, RAW_TOPICS
-from schemas.wire.codec import encode, encode_events
-from tests.support.gateway_harness import gateway
+from schemas.topics import PROGRESS, QUOTES, RAW_QUOTES, RAW_TOPICS
+from schemas.wire.codec import encode
 from tests.support.loaded_partitions import block_of_quotes, symbols_at_home
 from tests.support.processor_workers import Worker, worker
-from tests.support.system import System, system
 
-RUNS = 3
 BUDGET_S = 420.0  # of all runs of processors; on a busy machine there are fewer, and a row says how many
 IDLE_S = 4.0
-LOOK_S = 0.05
 SETTLED_S = 0.3  # no growth for so long is the end
 STARTED_WITHIN_S = 120.0
-DONE_WITHIN_S = 120.0
 SYMBOLS = 1_024  # of all partitions together
 TERMS = ("events", "blocks", "transactions", "partition_s", "worker_s")
 UNITS = {name: ("µs", 1e6) if not name.endswith("_s") else ("% of a core", 100.0) for name in TERMS}
@@ -71,7 +63,7 @@ class Case:
     def __str__(self) -> str:
         """Return it as rows name it."""
         pace = "" if self.blocks_per_s is None else f" at {self.blocks_per_s:,}/s"
-        return f"{_counted(self.partitions, 'partition')}, {_counted(self.workers, 'worker')}, blocks of {self.events_per_block}{pace}"
+        return f"{counted(self.partitions, 'partition')}, {counted(self.workers, 'worker')}, blocks of {self.events_per_block}{pace}"
 
 
 GROWN = (Case(1), Case(4), Case(16), Case(64), Case(16, workers=2), Case(16, workers=4))
@@ -115,17 +107,13 @@ def run() -> list[Row]:
                 runs[case].append(_run(base, case, f"scaling{number}.{cases.index(case)}.{os.getpid()}."))
                 print(f"   {case}: {runs[case][-1]}, load {os.getloadavg()[0]:.1f}", flush=True)
         typical = {case: _median(measured) for case, measured in runs.items()}
-        behind = asyncio.run(_behind_rows(base))
+        behind = asyncio.run(behind_rows(base))
     fewest = row("runs of each case, at least", min(map(len, runs.values())), "runs")
     return [fewest, *_case_rows(typical), *_cost_rows(typical), *behind]
 
 
 def _median(runs: Sequence[Run]) -> Run:
     return Run(**{each.name: middle([getattr(one, each.name) for one in runs]) for each in fields(Run)})
-
-
-def _counted(count: int, what: str) -> str:
-    return f"{count} {what}{'' if count == 1 else 's'}"
 
 
 def _run(base: Servers, case: Case, prefix: str) -> Run:
@@ -167,12 +155,6 @@ def _run(base: Servers, case: Case, prefix: str) -> Run:
         memory_mib = sum(process.memory_info().rss for process in processes) / MIB
         figures = (ended_s - began[0], *work, *rest, start_cpu_s, took_over_s, memory_mib)
         return Run(**{each.name: figure for each, figure in zip(fields(Run), figures, strict=True)})
-
-
-def cpu_s(process: psutil.Process) -> float:
-    """Return the processor time of a process so far."""
-    times = process.cpu_times()
-    return float(times.user + times.system)
 
 
 @cache
@@ -266,10 +248,8 @@ def _case_rows(typical: Mapping[Case, Run]) -> list[Row]:
             row(f"{case}: transactions", one.transactions / one.work_s, "a second"),
         ]
     for case in GROWN:
-        one, where = (
-            typical[case],
-            f"{_counted(case.partitions, 'partition')}, {_counted(case.workers, 'worker')}",
-        )
+        one = typical[case]
+        where = f"{counted(case.partitions, 'partition')}, {counted(case.workers, 'worker')}"
         rows += [
             row(f"{where}: take-over, nothing saved", one.took_over_s, "s"),
             row(f"{where}: start of all workers", one.start_cpu_s, "s of CPU"),
@@ -318,109 +298,3 @@ def _cost_rows(typical: Mapping[Case, Run]) -> list[Row]:
             row(f"cost, {who}: of the case kept out, predicted", costs.predict(kept_out.work), "s of CPU"),
         ]
     return rows
-
-
-async def _behind_rows(base: Servers) -> list[Row]:
-    """Return what rows cost a sink and the database, and what a record costs a gateway."""
-    rows = []
-    for count in (1, 2):
-        found = [await _stored(base, count, f"scaling.sinks{count}.{number}.") for number in range(RUNS)]
-        pace_of, *costs = (middle(list(values)) for values in zip(*found, strict=True))
-        rows.append(row(f"{_counted(count, 'sink')}: pace of what lies ready", pace_of, "rows/s"))
-        rows += [
-            row(f"{_counted(count, 'sink')}: {who}", cost, "s of CPU a million rows")
-            for who, cost in zip(("sinks", "database", "broker"), costs, strict=True)
-        ]
-    read = [await _read(base, f"scaling.gateway{number}.") for number in range(RUNS)]
-    return [*rows, row("gateway: a record read, and sent to one client", middle(read), "µs of CPU")]
-
-
-async def _stored(base: Servers, count: int, prefix: str) -> tuple[float, float, float, float]:
-    """Return rows a second, and CPU seconds of a million rows of sinks, database and broker, from the first batch stored to the last."""
-    await asyncio.to_thread(ensure_topics, base.bootstrap, prefix=prefix)
-    folder = base.folder / prefix.strip(".")
-    folder.mkdir()
-    values = quotes().values
-    symbols = [value["symbol"] for value in values]
-    await asyncio.to_thread(
-        _publish, base.bootstrap, prefix + QUOTES, symbols, encode_events(QUOTES, values, {})
-    )
-    async with database(base.dsn) as made:
-        with system(bootstrap=base.bootstrap, dsn=made, prefix=prefix, folder=folder, symbols=[]) as running:
-            for name in ("sinks", *(f"sinks#{number}" for number in range(2, count + 1))):
-                running.start(name)
-            connection = await asyncpg.connect(made)
-            try:
-                return await _storing(base, running, connection)
-            finally:
-                await connection.close()
-
-
-async def _storing(
-    base: Servers, running: System, connection: asyncpg.Connection
-) -> tuple[float, float, float, float]:
-    def spent() -> list[float]:
-        """Return now, and CPU seconds of sinks, database and broker."""
-        sinks = sum(cpu_s(psutil.Process(process.pid)) for process in running.processes.values())
-        return [
-            time.monotonic(),
-            sinks,
-            _tree_cpu_s(base.database_pid),
-            cpu_s(psutil.Process(base.broker_pid)),
-        ]
-
-    position = "SELECT coalesce(sum(next_offset), 0) FROM sink_offsets WHERE topic = $1"
-    first = stored = 0
-    began, deadline_s = spent(), time.monotonic() + DONE_WITHIN_S
-    while stored < ROWS and time.monotonic() < deadline_s:
-        stored = int(await connection.fetchval(position, QUOTES))
-        if stored and not first:
-            first, began = stored, spent()
-        await asyncio.sleep(LOOK_S / 10)
-    assert 0 < first < stored == ROWS, (first, stored)
-    took_s, *costs = (b - a for a, b in zip(began, spent(), strict=True))
-    sinks, stores, broker = (cost / (ROWS - first) * 1e6 for cost in costs)
-    return (ROWS - first) / took_s, sinks, stores, broker
-
-
-def _publish(bootstrap: str, topic: str, symbols: Sequence[str], encoded: Sequence[bytes]) -> None:
-    producer = Producer(producer_config(bootstrap, "bench-feeder"))
-    by_partition: list[list[dict[str, bytes | str]]] = [[] for _ in range(DEFAULT_PARTITIONS)]
-    for symbol, value in zip(symbols, encoded, strict=True):
-        by_partition[partition_of(symbol, DEFAULT_PARTITIONS)].append({"value": value, "key": symbol})
-    for number, batch in enumerate(by_partition):
-        left = batch
-        while left:
-            left = left[producer.produce_batch(topic, left, partition=number) :]
-            producer.poll(0.01)
-    assert producer.flush(60) == 0
-
-
-def _tree_cpu_s(pid: int) -> float:
-    """Return the processor time of a process with its children, those that ended included."""
-    parent = psutil.Process(pid)
-    ended = parent.cpu_times()
-    return cpu_s(parent) + ended.children_user + ended.children_system + sum(map(_still, parent.children()))
-
-
-def _still(process: psutil.Process) -> float:
-    try:
-        return cpu_s(process)
-    except psutil.NoSuchProcess:
-        return 0.0
-
-
-async def _read(base: Servers, prefix: str) -> float:
-    await asyncio.to_thread(ensure_topics, base.bootstrap, prefix=prefix)
-    async with gateway(base.bootstrap, prefix) as running, client(running) as socket:
-        process = psutil.Process(running.process.pid)
-        began_s = cpu_s(process)
-        filling = asyncio.create_task(asyncio.to_thread(fill, base.bootstrap, prefix))
-        await pace(socket, RECORDS)
-        await filling
-        return (cpu_s(process) - began_s) / RECORDS * 1e6
-
-
-if __name__ == "__main__":
-    for result in run():
-        print(result)
