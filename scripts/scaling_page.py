@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from gateway.http.reference import table
 from scripts.scaling_plan import (
     BLOCKS,
     PARTITIONS,
@@ -22,7 +23,6 @@ from scripts.scaling_plan import (
     million_table,
     plan_table,
     share_of,
-    table,
 )
 
 ROOT = Path(__file__).parent.parent

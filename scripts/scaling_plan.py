@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from gateway.http.reference import table
 from gateway.websocket.subscription import RESUME_MAX_OFFSETS
 from schemas.topics import catalogue
 
@@ -80,12 +81,6 @@ def figure(value: float | None) -> str:
     if value and abs(value) < 1_000:
         return f"{float(f'{value:.3g}'):g}"
     return f"{round(value, 2 - math.floor(math.log10(abs(value)))) if value else 0:,.0f}"
-
-
-def table(head: Cells, rows: Sequence[Cells]) -> str:
-    """Return a table of Markdown."""
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def lane_pace(measured: Results) -> float:
