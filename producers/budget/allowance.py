@@ -12,7 +12,7 @@ from producers.budget.limits import VendorLimits
 from producers.budget.pauses import Pause, Signal
 from producers.budget.shares import Share
 from producers.budget.windows import Purpose
-from schemas.providers.facts import Limits
+from schemas.providers.facts import UNLIMITED
 
 WHOLE = ""  # the scope of a provider's own budget and pause; an endpoint's is its name
 
@@ -62,14 +62,14 @@ class Allowances:
         """Begin with nothing limited and nothing used; `share` is the part of all limits that is ours."""
         self.share = share
         self.limits = VendorLimits()
-        self.scopes: dict[str, Scope] = {WHOLE: Scope(Budget(Limits(), share))}
+        self.scopes: dict[str, Scope] = {WHOLE: Scope(Budget(UNLIMITED, share))}
 
     def limit(self, limits: VendorLimits) -> None:
         """Put other limits in force; what was used and learned stays."""
         self.limits = limits
         self.scopes[WHOLE].budget.limits = limits.whole
         for endpoint in self.scopes.keys() - {WHOLE} | limits.endpoints.keys():
-            self.scope(endpoint).budget.limits = limits.endpoints.get(endpoint, Limits())
+            self.scope(endpoint).budget.limits = limits.endpoints.get(endpoint, UNLIMITED)
 
     def own(self, share: Share, now_us: int) -> None:
         """Use another part of all limits."""
@@ -80,7 +80,7 @@ class Allowances:
     def scope(self, endpoint: str) -> Scope:
         """Return the budget and pause of an endpoint."""
         if endpoint not in self.scopes:
-            self.scopes[endpoint] = Scope(Budget(Limits(), self.share))
+            self.scopes[endpoint] = Scope(Budget(UNLIMITED, self.share))
         return self.scopes[endpoint]
 
     def of(self, endpoint: str) -> tuple[Scope, ...]:

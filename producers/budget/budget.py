@@ -44,6 +44,8 @@ class Budget:
         """
         if self.in_flight >= self._at_once:
             return None
+        if self.limits.unlimited:  # most endpoints: they have no limits of their own, only their vendor has
+            return now_us
         moments = [
             window.earliest(now_us, limit, self._right(window, now_us, purpose, part=part))
             for window, limit in self._windows(now_us, day_share=day_share, part=part)
@@ -133,8 +135,10 @@ class Budget:
         }
 
     def _owed(self, now_us: int, *, part: float = 1.0) -> float:
-        windows = self._windows(now_us, day_share=1.0, part=part)
-        limit = next((limit for window, limit in windows if window is self._minute), 0)
+        limit = 0
+        if self.limits.per_minute is not None:
+            least = self._shares.least(now_us, self._minute.length_us)
+            limit = _allowed(self.limits.per_minute, least, min(self.share(now_us), part))
         at_most = max(1.0, limit * BACKFILL_SHARE) if limit else 0.0
         if self._was_owed is None:
             return at_most
@@ -172,7 +176,12 @@ class Budget:
             (self.day, limits.per_day, self._shares.now, day_share),
         ]
         return [
-            (window, max(1, int(share.of_limit(limit) * usable)) if share.owned else 0)
+            (window, _allowed(limit, share, usable))
             for window, limit, share, usable in limited
             if limit is not None
         ]
+
+
+def _allowed(limit: int, share: Share, usable: float) -> int:
+    """Return how many of `limit` are allowed to the owner of `share`, who may use this part of it: at least one, if any."""
+    return max(1, int(share.of_limit(limit) * usable)) if share.owned else 0

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from schemas.configuration.model import ProviderLimits, RequestLimits
-from schemas.providers.facts import Limits, ProviderFacts
+from schemas.providers.facts import UNLIMITED, Limits, ProviderFacts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ def limits_of(facts: ProviderFacts, given: ProviderLimits, *, simulated: bool) -
     return VendorLimits(
         whole=_configured(given).over(known.whole),
         endpoints={
-            name: _configured(given.endpoints.get(name)).over(known.endpoints.get(name, Limits()))
+            name: _configured(given.endpoints.get(name)).over(known.endpoints.get(name, UNLIMITED))
             for name in names
         },
         separate=known.separate | {name for name, each in given.endpoints.items() if each.separate},
@@ -46,7 +46,7 @@ def limits_of(facts: ProviderFacts, given: ProviderLimits, *, simulated: bool) -
 
 def _configured(given: RequestLimits | None) -> Limits:
     if given is None:
-        return Limits()
+        return UNLIMITED
     return Limits(
         per_second=given.per_second,
         per_minute=given.per_minute,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from schemas.providers.capabilities import Capabilities
-from schemas.providers.facts import Limits, Notes, PricingPlan, ProviderFacts, VendorHabit
+from schemas.providers.facts import UNLIMITED, Limits, Notes, PricingPlan, ProviderFacts, VendorHabit
 from schemas.providers.spelling import NO_SECURITIES
 
 FIRST_YEAR = 1990
@@ -18,7 +18,7 @@ FACTS = ProviderFacts(
     plans=(
         PricingPlan(
             name="open",
-            limits=Limits(),
+            limits=UNLIMITED,
             source="home.treasury.gov/resource-center/data-chart-center/interest-rates",
             read="2026-11-29",
             says="no number is published",
