@@ -33,18 +33,18 @@ status: $(INSTALLED) ## what runs, and whether it moves
 ##@ Develop
 setup: $(INSTALLED) $(EXTRA:%=$(INSTALLED)-%) ## the environment in .venv, from the lock files (instant when nothing changed; EXTRA="iceberg otel trace deploy" adds those)
 
-check: $(INSTALLED) ## the inner loop, three minutes: ruff, mypy --strict, import rules, unit tests
+check: $(INSTALLED) ## the inner loop, some minutes: ruff, mypy --strict, import rules, unit tests
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/mypy -n 2
 	@$(VENV)/bin/lint-imports
-	@$(PY) -m pytest -q -n 2 --dist worksteal -m "not slow" tests/unit tests/architecture
+	@$(PY) -m pytest -q -n 2 --dist worksteal -m "not slow and not soak" tests/unit tests/architecture
 
-test: $(INSTALLED) ## every test, on a real broker and database that it starts itself
-	@$(PY) -m pytest -q -n 2 --dist worksteal tests/unit tests/architecture tests/contract tests/deploy
-	@$(PY) -m pytest -q -n 3 --dist worksteal --durations 20 tests/integration
+test: $(INSTALLED) ## every test but those of `make soak`, on a real broker and database that it starts itself
+	@$(PY) -m pytest -q -n 2 --dist worksteal --durations 12 -m "not soak" tests/unit tests/architecture tests/contract tests/deploy
+	@$(PY) -m pytest -q -n 3 --dist worksteal --durations 20 -m "not soak" tests/integration
 	@$(PY) -m pytest tests/timescale tests/containers
-	@$(PY) -m pytest --durations 12 tests/e2e
+	@$(PY) -m pytest --durations 12 -m "not soak" tests/e2e
 
 bench: $(INSTALLED) ## measure; writes benchmarks/results.json and docs/BENCHMARKS.md
 	@$(PY) -m benchmarks
@@ -55,7 +55,9 @@ chaos: $(INSTALLED) ## every kind of fault once under load, in an order of SEED=
 drill: $(INSTALLED) ## backup and restore, by the commands of docs/OPERATIONS.md, on servers that it starts itself; four minutes
 	@MDS_DRILL=1 $(PY) -m pytest -q tests/e2e/test_restore.py
 
-soak: $(INSTALLED) ## growth at full size, the backfill queue with a million jobs and whatever befalls it, 20,000 mutated answers, MINUTES=60 of load with flat memory, then HOURS=1 of chaos
+soak: $(INSTALLED) ## what `make test` leaves out, growth at full size, the backfill queue with a million jobs and whatever befalls it, 20,000 mutated answers, MINUTES=60 of load with flat memory, then HOURS=1 of chaos
+	@$(PY) -m pytest -q -n 2 --dist worksteal --timeout=0 -m soak tests/unit tests/architecture
+	@$(PY) -m pytest -q --timeout=0 -m soak tests/integration tests/e2e
 	@MDS_GROWTH_FULL=1 $(PY) -m pytest -q --timeout=0 tests/unit/sinks/test_growth.py tests/integration/sinks/store/shell/test_growth.py
 	@MDS_QUEUE_EXAMPLES=200 $(PY) -m pytest -q --timeout=0 tests/integration/producers/backfill/test_queue_and_ledger.py
 	@MDS_QUEUE_SEEDS=20 $(PY) -m pytest -q --timeout=0 tests/integration/producers/backfill/test_kill_and_freeze.py

@@ -1,12 +1,12 @@
-"""Thousands of schedules of crash, freeze, rebalance, tie, flip, backfill and loss: processor and sink against a naive oracle.
+"""Schedules of crash, freeze, rebalance, tie, flip, backfill and loss: processor and sink against a naive oracle.
 
-The model around the real rules is in `tests.model`. Each rule is also broken once on purpose, here and in
+Hundreds of them, in `make soak` thousands. The model around the real rules is in `tests.model`. Each rule is also broken once on purpose, here and in
 `test_pipeline_model_ledger`: what the model would not notice, it would not prove.
 """
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,21 +42,24 @@ from tests.model.playing import (
 )
 from tests.model.schedule import Faults
 
-SEEDS = 500  # of each kind of fault: 4,000 schedules in all
+SEEDS, MORE_SEEDS = range(100), range(100, 1_000)  # of each kind of fault
 
 __all__ = ["cheap_batches"]
 pytestmark = pytest.mark.usefixtures("cheap_batches")
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    "seeds", [pytest.param(SEEDS, id="some"), pytest.param(MORE_SEEDS, id="more", marks=pytest.mark.soak)]
+)
 @pytest.mark.parametrize("faults", ALL, ids=lambda faults: faults.name)
 def test_whatever_happens_log_database_and_ledger_are_the_oracles(
-    faults: Faults, monkeypatch: pytest.MonkeyPatch
+    faults: Faults, seeds: Sequence[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every schedule ends with each version once, in order, known when it was, and no answer ever changed."""
     if not faults.remembers_all:
         forget_early(monkeypatch, faults)
-    for seed in range(SEEDS):
+    for seed in seeds:
         play(faults, seed, monkeypatch)
 
 

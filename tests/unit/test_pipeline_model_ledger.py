@@ -141,6 +141,7 @@ def test_the_model_catches_absences_proved_by_a_long_silence(monkeypatch: pytest
     assert caught(CRASHES, monkeypatch, "evidence")
 
 
+@pytest.mark.slow
 def test_the_model_catches_a_silence_that_overrules_a_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
     """That nothing came for long is no news to who had asked the vendor before."""
     monkeypatch.setattr(shortfall, "LONG_SILENCE", "none")

@@ -96,7 +96,7 @@ async def resumed(running: System, watcher: Watcher) -> None:
         assert not transcript.losses_told, stream
 
 
-@pytest.mark.parametrize("count", [1, 4, 64])
+@pytest.mark.parametrize("count", [1, 4, pytest.param(64, marks=pytest.mark.soak)])
 def test_the_pipeline_works_in_any_count(
     kafka_bootstrap: str, database: str, bare_prefix: str, tmp_path: Path, count: int
 ) -> None:

@@ -99,6 +99,7 @@ async def test_a_backlog_of_many_partitions_is_worked_off_by_one_process_that_ne
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 async def test_four_workers_share_them_and_a_returning_partition_keeps_its_lane(
     kafka_bootstrap: str, prefix: str, tmp_path: Path
 ) -> None:

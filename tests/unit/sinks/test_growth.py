@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from schemas.calendar.sessions import calendar_of
 from schemas.intervals import MINUTE_US
 from schemas.ledger.coverage import cleared, marked
@@ -17,6 +19,9 @@ from sinks.ledger.memory import Book
 from tests.support.builders import a_bar, a_trade, an_evidence
 from tests.support.growth import MIDNIGHT, SPARSE, assert_linear, sized, sparse_bars
 from tests.support.received import a_part, home
+
+pytestmark = pytest.mark.slow
+
 
 SERIES = StreamId("bars", "1m", "yahoo", SPARSE)
 

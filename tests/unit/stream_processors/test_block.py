@@ -782,6 +782,7 @@ def test_a_closed_day_of_the_overlay_is_no_gap_from_the_next_block_on(symbol: st
     assert state.calendars.fingerprint != before.fingerprint
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("frames", [1, 50])
 def test_of_real_trades_one_a_frame_none_is_taken_for_a_repeat(market_data: Path, frames: int) -> None:
     """SPY of 2013-10-07: 69,703 of 250,601 share millisecond, price and size with another."""

@@ -175,9 +175,12 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(memory, "CHUNK_SERIES", 3)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("raw_topic", RAW_TOPICS)
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize(
+    "seed", [*range(4), *(pytest.param(n, marks=pytest.mark.soak) for n in range(4, 40))]
+)
 def test_a_state_taken_over_any_number_of_times_is_the_one_that_lived(raw_topic: str, seed: int) -> None:
     """Several providers, long intervals, backfills, old and future stamps, discontinuities, garbage, clocks that step."""
     random = Random(seed)

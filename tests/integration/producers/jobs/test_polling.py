@@ -11,6 +11,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.publisher import Outgoing, Publisher
@@ -37,9 +39,6 @@ TRADES_METRIC = 'mds_raw_events_total{provider="finnhub",topic="raw.trades.v1"}'
 
 
 LEASE_S = 1.0
-
-
-TURNS = 3  # to the feed and back
 
 
 async def results(kafka: str, prefix: str) -> list[JobResult]:
@@ -88,8 +87,9 @@ async def feeding(kafka: str, prefix: str) -> AsyncIterator[Callable[..., Awaita
         publisher.close()
 
 
-async def test_feed_and_sweeper_hand_real_polls_over_six_times(
-    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+@pytest.mark.parametrize("turns", [2, pytest.param(6, marks=pytest.mark.soak)])  # to the feed and back
+async def test_feed_and_sweeper_hand_real_polls_over_and_over(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path, turns: int
 ) -> None:
     """Whoever decides, each slot of each stream is polled once: none twice, none left out, and no bar is missing."""
     env = collected(tmp_path, bars_and_quotes(every=60))
@@ -114,7 +114,7 @@ async def test_feed_and_sweeper_hand_real_polls_over_six_times(
                 return all(any(slot > after and who == source for slot, who in slots) for slots in each)
 
             await eventually(lambda: done_by("sweeper", 0), within_s=WITHIN_S)
-            for turn in range(TURNS):
+            for turn in range(turns):
                 moment = simulation.view.clock.now()
                 await _feed(simulation, send, cadences)
                 await eventually(lambda moment=moment: done_by("test", moment), within_s=WITHIN_S)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 from aiohttp import web
 
 from infra.runtime.clock import wall_us
@@ -292,6 +293,7 @@ async def test_real_bars_are_whole_in_raw_and_canonical_topics_whoever_sells_the
     assert sold == {"yahoo", "finnhub"}
 
 
+@pytest.mark.soak
 async def test_a_flapping_provider_is_left_and_returns_only_when_proven(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:

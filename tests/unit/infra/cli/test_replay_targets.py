@@ -22,6 +22,9 @@ from schemas.wire.codec import encode
 from schemas.wire.framing import StreamedRecord
 from tests.support.builders import NINE_THIRTY, a_bar
 
+pytestmark = pytest.mark.slow
+
+
 PARTITIONS, RECORDS = 2, 30_000  # more than a part of each
 
 

@@ -105,6 +105,7 @@ def move(bootstrap: str, source: str, target: str, partitions: int, *, still_for
     )
 
 
+@pytest.mark.soak
 def test_answers_are_the_same_in_every_count(
     kafka_bootstrap: str, topic_prefix: str, bare_prefix: str
 ) -> None:

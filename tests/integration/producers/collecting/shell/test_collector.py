@@ -8,6 +8,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from infra.runtime.postgres import pool as postgres
 from infra.runtime.postgres.universe import UniverseStore
 from infra.simulator.faults.exchange import Simulation
@@ -24,7 +26,6 @@ from tests.support.producer_processes import (
     simulator,
 )
 
-ROUNDS = 20
 SPEED = 10
 WITHIN_S = 40.0
 KEPT, OTHER = "SIM001", "SIM002"
@@ -54,8 +55,9 @@ async def reloaded(running: Producer, metric: str, count: int) -> None:
     await eventually(counted, within_s=WITHIN_S)
 
 
-async def test_twenty_broken_and_twenty_good_reloads_under_load_lose_and_repeat_nothing(
-    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
+@pytest.mark.parametrize("rounds", [8, pytest.param(20, marks=pytest.mark.soak)])
+async def test_broken_and_good_reloads_by_turns_under_load_lose_and_repeat_nothing(
+    kafka_bootstrap: str, topic_prefix: str, tmp_path: Path, rounds: int
 ) -> None:
     """Trades of a symbol that stays are the market's, each once and over one connection; its bars have no hole."""
     env = written(tmp_path, f"[{KEPT}, {OTHER}]")
@@ -72,7 +74,7 @@ async def test_twenty_broken_and_twenty_good_reloads_under_load_lose_and_repeat_
 
             await _until(has, RAW_TRADES, KEPT)
             applied = await running.metric(APPLIED)
-            for number in range(ROUNDS):
+            for number in range(rounds):
                 path.write_text(BROKEN[number % len(BROKEN)])
                 await reloaded(running, REFUSED, number + 1)
                 symbols = f"[{KEPT}, {OTHER}, SIM{number:03d}X]" if number % 2 else f"[{KEPT}]"
@@ -84,7 +86,7 @@ async def test_twenty_broken_and_twenty_good_reloads_under_load_lose_and_repeat_
                 )
                 await reloaded(running, APPLIED, int(applied) + number + 1)
             for topic in (RAW_BARS, RAW_TRADES, RAW_QUOTES):
-                await _until(has, topic, f"SIM{ROUNDS - 1:03d}X")
+                await _until(has, topic, f"SIM{rounds - 1:03d}X")
             late = simulation.view.clock.now()
             await _until(lambda *_: has(RAW_BARS, KEPT, late - MINUTE_US))
             await _until(lambda *_: has(RAW_TRADES, KEPT, late))

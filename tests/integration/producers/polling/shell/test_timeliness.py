@@ -67,6 +67,7 @@ def lateness(windows: list[dict[str, Any]]) -> dict[int, int]:
     return merged
 
 
+@pytest.mark.soak
 async def test_a_thousand_symbols_are_polled_and_how_late_is_recorded_and_served(
     kafka_bootstrap: str, topic_prefix: str, database: str, tmp_path: Path
 ) -> None:

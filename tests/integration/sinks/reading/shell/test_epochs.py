@@ -122,7 +122,7 @@ async def test_where_a_log_was_cut_is_found_and_a_position_behind_it_is_not_read
         assert read == [10, 11, 12, 13]
 
 
-@pytest.mark.parametrize("meanwhile", ["stopped", "running"])
+@pytest.mark.parametrize("meanwhile", [pytest.param("stopped", marks=pytest.mark.soak), "running"])
 async def test_a_sink_stores_what_a_log_holds_anew_and_tells_what_it_may_have_lost(
     broker: EmbeddedKafka, database: str, meanwhile: str
 ) -> None:

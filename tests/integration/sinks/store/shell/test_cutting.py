@@ -132,7 +132,10 @@ async def test_what_the_server_ends_is_stored_in_parts(database: str) -> None:
 async def test_the_limit_outlives_the_connection_and_grows_back(database: str) -> None:
     """Only the first batch of many is tried whole."""
     await execute(database, SLOW)
-    target, log = Store(database, write_within_s=1.0), trades(400)
+    target, log = (
+        Store(database, write_within_s=1.5),
+        trades(400),
+    )  # 1.6 s of sleep at least, half of it 0.8 s
     with pytest.raises(StoreOverrun):
         async with target.take_over(logs(), now_us=NOW) as writer:
             await writer.write(a_batch(writer, *log))

@@ -39,6 +39,9 @@ from tests.support.played_queue import PlayedQueue, collected_by, worked_off
 from tests.support.played_vendors import Collecting, Said, a_chart, bars_of, play, virtual_clock
 from tests.support.virtual_time import BEGIN_US, run
 
+pytestmark = pytest.mark.slow
+
+
 SYMBOLS = tuple(f"Z{a}{b}" for a, b in islice(product(ascii_uppercase, repeat=2), 500))
 GAPS = 2_000
 CAPACITY = Capacity(

@@ -25,6 +25,9 @@ from schemas.streams import StreamId
 from tests.support.backfill_world import Answer, NotedLeases, PlayedCollection, a_job
 from tests.support.played_vendors import Collecting, Said, a_chart, bars_of, play, play_yahoo
 
+pytestmark = pytest.mark.slow
+
+
 CHART = "/v8/finance/chart/"
 SYMBOLS = tuple(f"SYM{number}" for number in range(10))
 JOBS, AT_ONCE, HOURS = 300, 4, 2.0

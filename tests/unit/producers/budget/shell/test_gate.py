@@ -17,7 +17,7 @@ from producers.budget.shell.gate import MAX_WAITING, Gate
 from producers.budget.windows import Purpose
 from schemas.configuration.model import ProviderLimits
 from schemas.errors import BudgetExhausted, ProviderBanned, ProviderThrottled
-from schemas.intervals import DAY_US, MINUTE_US, SECOND_US
+from schemas.intervals import HOUR_US, MINUTE_US, SECOND_US
 from schemas.providers.built_in import BUILT_IN
 from schemas.providers.facts import Limits
 from tests.support.virtual_time import in_virtual_time, now_us, run
@@ -491,14 +491,15 @@ class StrictVendor:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("hours", [3, pytest.param(24, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("provider", ["finnhub", "yahoo", "polygon"])
-def test_a_day_at_the_vendors_limits_goes_over_none_and_uses_95_percent(provider: str) -> None:
+def test_hours_at_the_vendors_limits_go_over_none_and_use_95_percent(provider: str, hours: int) -> None:
     """Workers that always want more, requests that take 20 to 600 ms: no window over, no ban, nearly all used."""
     limits = limits_of(BUILT_IN[provider], ProviderLimits(), simulated=False)
     vendor = StrictVendor(limits.whole)
 
     async def worker(gate: Gate, number: int) -> None:
-        end, took = now_us() + DAY_US, 0
+        end, took = now_us() + hours * HOUR_US, 0
         while now_us() < end:
             purpose: Purpose = "backfill" if number % 4 == 3 else "live"
             try:
@@ -510,16 +511,16 @@ def test_a_day_at_the_vendors_limits_goes_over_none_and_uses_95_percent(provider
             except ProviderThrottled as error:
                 await asyncio.sleep(error.retry_after_s or 1.0)
 
-    async def day() -> Gate:
+    async def greedy() -> Gate:
         gate = Gate(provider, limits, now_us=now_us)
         async with asyncio.TaskGroup() as tasks:
             for number in range(8):
                 tasks.create_task(worker(gate, number))
         return gate
 
-    gate = run(day())
+    gate = run(greedy())
 
     assert limits.whole.per_minute is not None
     assert vendor.over_limit() == 0
     assert gate.bans == 0
-    assert len(vendor.arrivals) >= 0.95 * limits.whole.per_minute * 24 * 60
+    assert len(vendor.arrivals) >= 0.95 * limits.whole.per_minute * hours * 60

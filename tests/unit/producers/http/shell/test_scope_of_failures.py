@@ -11,6 +11,9 @@ from schemas.intervals import SECOND_US
 from tests.support.played_vendors import Answering, Said, a_chart, play_yahoo
 from tests.support.virtual_time import BEGIN_US, now_us
 
+pytestmark = pytest.mark.slow
+
+
 CHART = "/v8/finance/chart/"
 QUOTE, CRUMB = "/v7/finance/quote", "/v1/test/getcrumb"
 HOURS, SYMBOLS = 2.0, 10
