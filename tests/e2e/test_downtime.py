@@ -19,7 +19,7 @@ from tests.support.market_files import NEW_YORK, at, minute_bars
 from tests.support.producer_processes import watched
 from tests.support.system import System, subset, system
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 PREFIX = "down."
 DAYS = ("20140605", "20140606", "20140609")

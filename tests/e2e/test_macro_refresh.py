@@ -18,7 +18,7 @@ from schemas.intervals import DAY_US
 from tests.support.eventually import eventually
 from tests.support.system import ROOT, System, system
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.soak]
 
 GDP, YIELD = "FRED:GDPC1", "UST:10Y"
 # A week between two polls, so that nothing is asked for but by the test.

@@ -156,7 +156,7 @@ async def test_topics_and_tables_hold_what_the_raw_log_holds(loaded: Loaded, raw
     assert difference == ""
 
 
-@pytest.mark.parametrize("source", ["broker", "archive"])
+@pytest.mark.parametrize("source", ["broker", pytest.param("archive", marks=pytest.mark.soak)])
 async def test_a_replay_into_an_empty_database_gives_identical_rows(
     loaded: Loaded, postgres_admin: str, database: str, source: str, tmp_path: Path
 ) -> None:

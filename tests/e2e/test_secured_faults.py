@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import AsyncIterator
@@ -21,7 +22,7 @@ from tests.support.faults import BY_NAME, PROCESSORS, SESSION_TIMEOUT_S, SINKS
 from tests.support.folders import server_folder
 from tests.support.nemesis import World
 from tests.support.otlp_receiver import Receiver, receiving
-from tests.support.secured_broker import secured_broker
+from tests.support.secured_broker import SecuredKafka, secured_broker
 from tests.support.system import SERVICES, WITH_ENTRIES, system
 from tests.support.watcher import watching
 
@@ -39,17 +40,22 @@ STRIKES = (
 FLOWS_WITHIN_S = 120.0  # before the first fault
 
 
+def prepare(broker: SecuredKafka) -> None:
+    """Make the topics, and a user for each service with its declared rights alone."""
+    ensure_topics(broker.bootstrap_servers, prefix=PREFIX)
+    broker.give_passwords({f"mds-{client}": f"s3cret of {client}" for client in CLIENTS})
+    for client in CLIENTS:
+        broker.allow(f"mds-{client}", rights_of(client, prefix=PREFIX))
+
+
 @asynccontextmanager
 async def world(folder: Path, receiver: Receiver) -> AsyncIterator[World]:
     """Run two replicas of processor and sink, each service logged in with its least rights and traced whole."""
     with server_folder() as home, secured_broker() as broker:
         server = EmbeddedPostgres(Path(home) / "p", port=free_port())
         with server:
-            ensure_topics(broker.bootstrap_servers, prefix=PREFIX)
+            await asyncio.to_thread(prepare, broker)
             await migrate(server.dsn)
-            broker.give_passwords({f"mds-{client}": f"s3cret of {client}" for client in CLIENTS})
-            for client in CLIENTS:
-                broker.allow(f"mds-{client}", rights_of(client, prefix=PREFIX))
             clock = ShiftedClock(folder / "clock")
             settings = {
                 "MDS_SIMULATOR_SPEED": SPEED,

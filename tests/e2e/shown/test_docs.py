@@ -33,12 +33,14 @@ GIVEN = [
 
 
 def commands() -> list[tuple[str, str]]:
-    """Return (document, command) of every fenced shell line."""
-    found = []
+    """Return (document, command) of every fenced shell line; what stands in several documents, of the first."""
+    found: dict[str, str] = {}
     for name in (*DOCUMENTS, *GIVEN):
         for block in FENCE.findall((ROOT / name).read_text("utf-8")):
-            found += [(name, line) for line in block.splitlines() if line and not line.startswith("#")]
-    return found
+            for line in block.splitlines():
+                if line and not line.startswith("#"):
+                    found.setdefault(line, name)
+    return [(name, command) for command, name in found.items()]
 
 
 def programs() -> list[tuple[str, str]]:
