@@ -56,7 +56,7 @@ drill: $(INSTALLED) ## backup and restore, by the commands of docs/OPERATIONS.md
 	@MDS_DRILL=1 $(PY) -m pytest -q tests/e2e/test_restore.py
 
 soak: $(INSTALLED) ## what `make test` leaves out, growth at full size, the backfill queue with a million jobs and whatever befalls it, 20,000 mutated answers, MINUTES=60 of load with flat memory, then HOURS=1 of chaos
-	@$(PY) -m pytest -q -n 2 --dist worksteal --timeout=0 -m soak tests/unit tests/architecture
+	@$(PY) -m pytest -q -n 2 --dist worksteal --timeout=0 --hypothesis-profile thorough -m "soak or hypothesis" tests/unit tests/architecture
 	@$(PY) -m pytest -q --timeout=0 -m soak tests/integration tests/e2e
 	@MDS_GROWTH_FULL=1 $(PY) -m pytest -q --timeout=0 tests/unit/sinks/test_growth.py tests/integration/sinks/store/shell/test_growth.py
 	@MDS_QUEUE_EXAMPLES=200 $(PY) -m pytest -q --timeout=0 tests/integration/producers/backfill/test_queue_and_ledger.py

@@ -27,7 +27,8 @@ from tests.support.folders import server_folder
 from tests.support.requirements import AT_START, absent
 
 # A loaded machine is no fault of the code: what is slow has a deadline of its own.
-settings.register_profile("unhurried", deadline=None)
+settings.register_profile("unhurried", deadline=None, max_examples=50)
+settings.register_profile("thorough", deadline=None, max_examples=1_000)  # of `make soak`
 settings.load_profile("unhurried")
 
 ROOT = Path(__file__).parent.parent

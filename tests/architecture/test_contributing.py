@@ -37,9 +37,8 @@ TASKS = (
 )
 # Files written by hand, of the tree as a whole: what is generated is named in the list and not counted.
 MOST_FILES = {"Add a provider": 8, "Add a stream": 20, "Add an endpoint": 3, "Add a journal": 9}
-JUDGING = re.compile(
-    r"\b(pytest|mypy)\b"
-)  # of a list's commands those that change nothing, and take a minute and more
+# Of a list's commands those that change nothing, and take a minute and more.
+JUDGING = re.compile(r"\b(pytest|mypy)\b")
 TYPES = ".mypy_cache"  # `make check` has filled it
 MARKER = "__init__.py"  # of a package, empty
 GIT = ("git", "-c", "user.name=reader", "-c", "user.email=reader@localhost", "-c", "commit.gpgsign=false")

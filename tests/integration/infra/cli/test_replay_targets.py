@@ -212,6 +212,7 @@ def test_what_is_deleted_is_told_and_stops_it_unless_allowed(
     assert [row["raw_offset"] for row in rows_of(later)] == ["3", "4", "5"]
 
 
+@pytest.mark.soak
 def test_a_file_whose_making_was_killed_is_the_one_made_at_once(
     where: dict[str, str], tmp_path: Path
 ) -> None:

@@ -80,6 +80,7 @@ def read_all(broker: EmbeddedKafka) -> list[int]:
         consumer.close()
 
 
+@pytest.mark.soak
 def test_confirmed_records_survive_kill_and_stop(broker: EmbeddedKafka) -> None:
     """Nothing confirmed is lost by kill -9, and a clean stop and start changes nothing."""
     create_topic(broker, TOPIC)
@@ -149,6 +150,7 @@ def _commit_until(
             enough.set()
 
 
+@pytest.mark.soak
 def test_another_port_serves_the_same_data(broker: EmbeddedKafka, home: Path) -> None:
     """Moving a port is a setting, not a new cluster."""
     create_topic(broker, TOPIC)

@@ -104,6 +104,7 @@ async def drain(leases: NotedLeases, collecting: Collecting) -> None:
     await asyncio.gather(*map(work, jobs))
 
 
+@pytest.mark.soak
 def test_live_polls_do_not_feel_hundreds_of_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each symbol is polled as often, and as soon after its minute as without a backlog; the backlog drains."""
     alone, beside, leases = Market(), Market(), NotedLeases()

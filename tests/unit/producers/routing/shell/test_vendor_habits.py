@@ -114,7 +114,10 @@ def test_nobody_is_left_who_is_well_or_merely_slow() -> None:
     assert a_world(where(lambda *_: True, Bars(latency_s=6.0))).run(1.0).switches == []
 
 
-@pytest.mark.parametrize("habit", ONE_SYMBOL_AT_A_TIME)
+@pytest.mark.parametrize(
+    "habit",
+    [pytest.param(each, marks=pytest.mark.soak if "for 50" in each else ()) for each in ONE_SYMBOL_AT_A_TIME],
+)
 def test_no_symbol_stays_where_it_is_not_given(habit: str) -> None:
     """Whatever it costs the provider, the symbols it lacks come from the other one, and nothing swings."""
     for world in (
@@ -148,7 +151,9 @@ def test_prices_that_stand_are_seen_however_many_symbols_there_are(symbols: int)
     assert world.worst_s() <= 900.0
 
 
-@pytest.mark.parametrize("scale", [2.0, 0.5, 100.0])
+@pytest.mark.parametrize(
+    "scale", [2.0, *(pytest.param(each, marks=pytest.mark.soak) for each in (0.5, 100.0))]
+)
 def test_prices_that_leave_the_level_of_both_are_left(scale: float) -> None:
     """A split or a unit that only one of them applies: the one whose level jumped is the one that is wrong."""
     jumps = where(lambda _n, at_s: at_s > 600, Bars(scale=scale, is_true=False))
