@@ -32,6 +32,7 @@ settings.register_profile("thorough", deadline=None, max_examples=1_000)  # of `
 settings.load_profile("unhurried")
 
 ROOT = Path(__file__).parent.parent
+CHECKED = frozenset({"unit", "architecture"})  # by `make check`, but for what is slow
 DELETED_WITHIN_S = 30.0
 READY_WITHIN_S = 180.0
 TEMPLATE = "mds_template"
@@ -60,13 +61,21 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in left_out]
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Do not even read a file of which `make check` has run everything: reading them all takes half a minute."""
+    if not AT_START.get("MDS_TEST_CHECKED") or not collection_path.match("test_*.py"):
+        return None
+    folder = collection_path.relative_to(ROOT / "tests").parts[0]
+    return True if folder in CHECKED and b"mark.slow" not in collection_path.read_bytes() else None
+
+
 def _rank(item: pytest.Item) -> int:
     """Return 0 of a test that may take longer than others, 1 of one that takes seconds, 2 of the rest."""
     return next((rank for rank, mark in enumerate(("timeout", "slow")) if item.get_closest_marker(mark)), 2)
 
 
 def _is_checked(folder: str, item: pytest.Item) -> bool:
-    return folder in {"unit", "architecture"} and item.get_closest_marker("slow") is None
+    return folder in CHECKED and item.get_closest_marker("slow") is None
 
 
 def pytest_collection_finish() -> None:

@@ -59,6 +59,7 @@ def places(samples: Samples) -> set[tuple[str, str]]:
     return {(said["topic"], said["partition"]) for said in shown}
 
 
+@pytest.mark.soak
 async def test_a_dead_processor_a_dead_letter_and_a_partition_given_up_are_seen(
     running: System, kafka_bootstrap: str, topic_prefix: str
 ) -> None:

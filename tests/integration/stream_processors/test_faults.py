@@ -105,6 +105,7 @@ class Feed:
 
 
 @pytest.mark.slow
+@pytest.mark.soak
 async def test_every_event_is_there_once_and_in_raw_order_whatever_happens_to_the_workers(
     kafka_bootstrap: str, topic_prefix: str, crew: Crew
 ) -> None:

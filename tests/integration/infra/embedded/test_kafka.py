@@ -160,9 +160,9 @@ def test_another_port_serves_the_same_data(broker: EmbeddedKafka, home: Path) ->
         assert read_all(moved) == list(range(RECORDS))
 
 
-def test_a_misspelled_topic_is_not_created(broker: EmbeddedKafka) -> None:
+def test_a_misspelled_topic_is_not_created(kafka_bootstrap: str) -> None:
     """Topics come from their catalogue alone."""
-    producer = Producer({"bootstrap.servers": broker.bootstrap_servers, "message.timeout.ms": 3000})
+    producer = Producer({"bootstrap.servers": kafka_bootstrap, "message.timeout.ms": 3000})
     errors: list[KafkaError | None] = []
     try:
         producer.produce("quuotes.v1", b"x", on_delivery=lambda error, _: errors.append(error))
@@ -171,7 +171,7 @@ def test_a_misspelled_topic_is_not_created(broker: EmbeddedKafka) -> None:
         errors.append(error.args[0])
     assert errors
     assert errors[0] is not None
-    admin = AdminClient({"bootstrap.servers": broker.bootstrap_servers})
+    admin = AdminClient({"bootstrap.servers": kafka_bootstrap})
     assert "quuotes.v1" not in admin.list_topics(timeout=15).topics
 
 

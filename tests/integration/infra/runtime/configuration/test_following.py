@@ -368,7 +368,7 @@ async def test_a_generation_puts_its_calendars_in_force(kafka_bootstrap: str, to
 
 
 @pytest.mark.usefixtures("_restored")
-@pytest.mark.parametrize("stored", ["newest", "nothing", "no broker"])
+@pytest.mark.parametrize("stored", ["newest", "nothing", pytest.param("no broker", marks=pytest.mark.soak)])
 def test_a_process_begins_with_the_newest_calendars(
     stored: str, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:
