@@ -13,8 +13,6 @@ MINUTES ?= 60
 HOURS ?= 1
 CHAOS := $(PY) -m pytest -s --timeout=0 tests/e2e/test_faults.py::test_every_kind_of_fault
 OVERLAPPING := tests/e2e/test_faults.py::test_twenty_random_faults
-# Tests that strike at processes or measure have the machine to themselves.
-ALONE := tests/e2e/test_faults.py tests/e2e/test_monitoring.py
 SOAK := $(PY) -m pytest -s --timeout=0 tests/e2e/test_faults.py::test_memory_stays_flat_under_long_load
 COMPILE := pip compile --quiet --universal --generate-hashes --no-annotate --no-header \
 	--no-emit-index-url --no-emit-find-links --python-version 3.11 $(if $(UPGRADE),--upgrade)
@@ -46,8 +44,7 @@ test: $(INSTALLED) ## every test but those of `make soak`, on a real broker and 
 	@$(PY) -m pytest -q -n 2 --dist worksteal --durations 12 -m "not soak" tests/unit tests/architecture tests/contract tests/deploy
 	@$(PY) -m pytest -q -n 3 --dist worksteal --durations 20 -m "not soak" tests/integration
 	@$(PY) -m pytest tests/timescale tests/containers
-	@$(PY) -m pytest -n 2 --dist loadgroup --durations 12 -m "not soak" $(ALONE:%=--ignore %) tests/e2e
-	@$(PY) -m pytest --durations 12 -m "not soak" $(ALONE)
+	@$(PY) -m pytest --durations 12 -m "not soak" tests/e2e
 
 bench: $(INSTALLED) ## measure; writes benchmarks/results.json and docs/BENCHMARKS.md
 	@$(PY) -m benchmarks

@@ -29,23 +29,12 @@ from tests.support.real_entries import (
 from tests.support.system import WITH_ENTRIES, System, subset, system
 from tests.support.watcher import Watcher, watching
 
-# They play real files as fast as the machine can: two of them beside each other would starve.
-PLAYING_FILES = {"test_real_data", "test_options", "test_interop", "test_removed_data"}
 INGESTED_WITHIN_S = 240.0
 PREFIX = "real."
 DATABASE = "real_data"
 # When the file of vintages ends; bars and trades ended a year before.
 LAST_MOMENT = day(FILE_ENDS) * DAY_US
 REAL_STREAMS = WITH_ENTRIES | {"macro": {"keys": [*REAL_SERIES], "every_s": 300}}
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give workers beside each other a group each: those who play files, and all others, which wait for most of their time."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            group = "files" if item.path.stem in PLAYING_FILES else "others"
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")
