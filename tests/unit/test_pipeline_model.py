@@ -1,7 +1,7 @@
 """Schedules of crash, freeze, rebalance, tie, flip, backfill and loss: processor and sink against a naive oracle.
 
-Hundreds of them, in `make soak` thousands. The model around the real rules is in `tests.model`. Each rule is also broken once on purpose, here and in
-`test_pipeline_model_ledger`: what the model would not notice, it would not prove.
+Hundreds of them, in `make soak` thousands. The model around the real rules is in `tests.model`. Each rule is also broken once on
+purpose, here and in `test_pipeline_model_ledger`: what the model would not notice, it would not prove.
 """
 
 from __future__ import annotations

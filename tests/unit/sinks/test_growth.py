@@ -22,7 +22,6 @@ from tests.support.received import a_part, home
 
 pytestmark = pytest.mark.slow
 
-
 SERIES = StreamId("bars", "1m", "yahoo", SPARSE)
 
 

@@ -71,7 +71,6 @@ def contents(root: Path) -> dict[str, tuple[object, ...]]:
     return found
 
 
-@pytest.mark.soak
 def test_two_builds_have_the_same_bytes(built: Path, tmp_path: Path) -> None:
     """From a checkout with all that lies in it, and from what .dockerignore gives, elsewhere, in another zone.
 

@@ -8,8 +8,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from infra.runtime.clock import wall_us
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.publisher import Outgoing, Publisher
@@ -108,7 +106,6 @@ async def test_entries_are_told_once_and_a_restart_asks_for_nothing_again(
             assert (entry.block.route, entry.block.discontinuities) == ("primary", ())
 
 
-@pytest.mark.soak
 async def test_a_kill_before_it_is_noted_loses_nothing_and_makes_no_versions(
     kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:

@@ -243,7 +243,6 @@ async def final_starts_of(kafka: str, prefix: str, provider: str, begin: int, en
     }
 
 
-@pytest.mark.soak
 async def test_real_bars_are_whole_in_raw_and_canonical_topics_whoever_sells_them(
     market_data: Path, kafka_bootstrap: str, topic_prefix: str, tmp_path: Path
 ) -> None:

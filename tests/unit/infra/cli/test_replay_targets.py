@@ -24,7 +24,6 @@ from tests.support.builders import NINE_THIRTY, a_bar
 
 pytestmark = pytest.mark.slow
 
-
 PARTITIONS, RECORDS = 2, 30_000  # more than a part of each
 
 

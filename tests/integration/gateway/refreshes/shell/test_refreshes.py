@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from gateway.http.access import Access, Key, token_sha256
 from infra.runtime.kafka.logs import LogReader
 from infra.runtime.kafka.topics import ensure_topics
@@ -84,7 +82,6 @@ async def test_one_refresh_is_begun_by_many_that_ask_at_once(
     assert (everything.symbols, everything.start) == ((GDP,), ALL_VINTAGES)
 
 
-@pytest.mark.soak
 async def test_a_broker_that_is_away_leaves_nothing_under_way(database: str, tmp_path: Path) -> None:
     """The act and its loss are noted, and the key of the request is free again."""
     async with gateway(database, tmp_path, "127.0.0.1:9") as running:

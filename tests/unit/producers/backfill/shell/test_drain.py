@@ -41,7 +41,6 @@ from tests.support.virtual_time import BEGIN_US, run
 
 pytestmark = pytest.mark.slow
 
-
 SYMBOLS = tuple(f"Z{a}{b}" for a, b in islice(product(ascii_uppercase, repeat=2), 500))
 GAPS = 2_000
 CAPACITY = Capacity(

@@ -27,7 +27,6 @@ from tests.support.played_vendors import Collecting, Said, a_chart, bars_of, pla
 
 pytestmark = pytest.mark.slow
 
-
 CHART = "/v8/finance/chart/"
 SYMBOLS = tuple(f"SYM{number}" for number in range(10))
 JOBS, AT_ONCE, HOURS = 300, 4, 2.0

@@ -13,7 +13,6 @@ from tests.support.virtual_time import BEGIN_US, now_us
 
 pytestmark = pytest.mark.slow
 
-
 CHART = "/v8/finance/chart/"
 QUOTE, CRUMB = "/v7/finance/quote", "/v1/test/getcrumb"
 HOURS, SYMBOLS = 2.0, 10

@@ -11,7 +11,6 @@ from tests.support.routing_world import EVERY_S, Bars, Said, Vendor, World
 
 pytestmark = pytest.mark.slow
 
-
 SYMBOLS = [f"S{number:03d}" for number in range(100)]
 FEW = SYMBOLS[::5]  # of each kind of them some
 A, B = "alpaca", "yahoo"
