@@ -56,7 +56,8 @@ UNDER_WAY = """
 # A job is held while its provider cannot be asked, or refuses: that is no delay of the queue.
 _HELD = """EXISTS (SELECT FROM provider_health h WHERE h.capability = replace(split_part(j.stream, ':', 1), '.', ':')
         AND h.provider = j.provider AND h.observed_time BETWEEN j.enqueued_time AND {until} AND NOT h.usable)"""
-# $1 when each window begins (wall time, the longest first), $2 how long a job may take, s: T0 jobs that ended in it
+# What somebody's clock put into the future happened at no time that is known: until then it is in no window.
+# $1 when each window begins (wall time, the longest first), $2 now, $3 how long a job may take, s: T0 jobs that ended in it
 DRAINED = f"""
     SELECT w.low, count(*) FILTER (WHERE NOT d.held) AS total, count(*) FILTER (WHERE d.late AND NOT d.held) AS late,
         count(*) FILTER (WHERE d.held) AS held
@@ -64,8 +65,9 @@ DRAINED = f"""
         SELECT e.finished_time, e.late, e.attempts > 1 OR e.late AND e.was_held AS held FROM (
             SELECT j.finished_time, j.attempts, o.late, CASE WHEN o.late THEN {_HELD.format(until="j.finished_time")} END AS was_held
             FROM backfill_jobs j
-            CROSS JOIN LATERAL (SELECT j.finished_time > j.enqueued_time + make_interval(secs => $2::float8) AS late) o
+            CROSS JOIN LATERAL (SELECT j.finished_time > j.enqueued_time + make_interval(secs => $3::float8) AS late) o
             WHERE j.tier = 'T0' AND j.finished_time IS NOT NULL AND j.finished_time > ($1::timestamptz[])[1]
+                AND j.finished_time <= $2
         ) e
     ) d JOIN unnest($1::timestamptz[]) w(low) ON d.finished_time > w.low GROUP BY w.low
 """  # noqa: S608 - two texts of this module, nothing of a request
@@ -84,10 +86,11 @@ WAITING = f"""
         ) e
     ) d
 """  # noqa: S608 - as above
-# $1 the first day (UTC)
+# $1 and $2 the first and the last day (UTC)
 BANS = """
     SELECT provider, endpoint, day::text AS day, ban_count, reason FROM provider_budgets
-    WHERE day >= ($1::timestamptz AT TIME ZONE 'UTC')::date ORDER BY ban_count DESC, provider, endpoint, day
+    WHERE day BETWEEN ($1::timestamptz AT TIME ZONE 'UTC')::date AND ($2::timestamptz AT TIME ZONE 'UTC')::date
+    ORDER BY ban_count DESC, provider, endpoint, day
 """
 MEMBERS = "SELECT symbol, tier, streams FROM universe"
 # $1 who measured, $2 when, $3 messages, $4 those that took too long, $5 how many fell into each bucket
@@ -95,17 +98,17 @@ ADD_SAMPLE = """
     INSERT INTO slo_samples (source, observed_time, total, slow, counts) VALUES ($1, $2, $3, $4, $5::bigint[])
     ON CONFLICT DO NOTHING
 """
-# $1 what was measured before it
-FORGET_SAMPLES = "DELETE FROM slo_samples WHERE observed_time < $1"
-# $1 when each window begins (wall time), the longest first
+# $1 what was measured before it, $2 and what after it: by a clock that was wrong
+FORGET_SAMPLES = "DELETE FROM slo_samples WHERE observed_time < $1 OR observed_time > $2"
+# $1 when each window begins (wall time, the longest first), $2 now
 SAMPLES = """
     SELECT w.low, s.source, sum(s.total)::bigint AS total, sum(s.slow)::bigint AS slow
-    FROM (SELECT * FROM slo_samples WHERE observed_time > ($1::timestamptz[])[1]) s
+    FROM (SELECT * FROM slo_samples WHERE observed_time > ($1::timestamptz[])[1] AND observed_time <= $2) s
     JOIN unnest($1::timestamptz[]) w(low) ON s.observed_time > w.low GROUP BY w.low, s.source
 """
-# $1 from when on
+# $1 from when on, $2 now
 BUCKETS = """
     SELECT e.bucket - 1 AS bucket, sum(e.count)::bigint AS count
     FROM slo_samples s CROSS JOIN LATERAL unnest(s.counts) WITH ORDINALITY e(count, bucket)
-    WHERE s.observed_time > $1 GROUP BY e.bucket
+    WHERE s.observed_time > $1 AND s.observed_time <= $2 GROUP BY e.bucket
 """

@@ -41,6 +41,7 @@ from schemas.universe import Member
 READ_EVERY_S = 60.0
 SHOWN_FOR_S = 180.0  # an older reading says nothing of now
 KEEP_US = 4 * DAY_US
+AHEAD_US = DAY_US  # whose clock is further ahead than this will not be right in time
 FORGET_EVERY_S = 3_600.0
 WAY_S = 30.0
 
@@ -112,7 +113,7 @@ class Monitor:
             every = await all_series(snapshot, now)
             drain = await _drain(snapshot, wall)
             latency = await _latency(snapshot, wall)
-            bans = await snapshot.rows(statements.BANS, wall - DAY_US)
+            bans = await snapshot.rows(statements.BANS, wall - DAY_US, wall)
         found, symbols = await asyncio.to_thread(_judged, every, wanted, now)
         return SloReading(
             market_time=now,
@@ -146,7 +147,8 @@ class Monitor:
                     statements.ADD_SAMPLE, self.source, wall_us(), sum(added), slow, added
                 )
             if is_due:
-                await connection.execute(statements.FORGET_SAMPLES, wall_us() - KEEP_US)
+                wall = wall_us()
+                await connection.execute(statements.FORGET_SAMPLES, wall - KEEP_US, wall + AHEAD_US)
         self._counted = counts
         self._forgot_at_s = monotonic_s() if is_due else self._forgot_at_s
 
@@ -195,7 +197,7 @@ def _judged(every: list[SeriesStanding], wanted: CollectedNow, now: int) -> tupl
 
 async def _drain(snapshot: Snapshot, wall: int) -> QueueDrain:
     lows = _windows(wall)
-    ended = {row["low"]: row for row in await snapshot.rows(statements.DRAINED, list(lows), DRAIN_S)}
+    ended = {row["low"]: row for row in await snapshot.rows(statements.DRAINED, list(lows), wall, DRAIN_S)}
     (waits,) = await snapshot.rows(statements.WAITING, wall, DRAIN_S)
     longest = ended.get(min(lows))
     return QueueDrain(
@@ -212,11 +214,11 @@ async def _drain(snapshot: Snapshot, wall: int) -> QueueDrain:
 async def _latency(snapshot: Snapshot, wall: int) -> PublishLatency:
     lows = _windows(wall)
     by_source: dict[str, dict[str, WindowCount]] = {}
-    for row in await snapshot.rows(statements.SAMPLES, list(lows)):
+    for row in await snapshot.rows(statements.SAMPLES, list(lows), wall):
         by_source.setdefault(row["source"], {})[lows[row["low"]]] = WindowCount(row["total"], row["slow"])
     edges = shown.bucket_edges(WS_PUBLISH_LATENCY_MS)
     buckets = [0] * (len(edges) + 1)
-    for row in await snapshot.rows(statements.BUCKETS, wall - HOUR_US):
+    for row in await snapshot.rows(statements.BUCKETS, wall - HOUR_US, wall):
         if row["bucket"] < len(buckets):
             buckets[row["bucket"]] = row["count"]
     return PublishLatency(by_source=by_source, buckets=buckets, edges_ms=edges)

@@ -24,6 +24,7 @@ SERIES = f"ARRAY[{', '.join(str(stream_id_of(each)) for each in NAMES)}]::bigint
 LOWS = f"array_fill('2026-01-07 UTC'::timestamptz, ARRAY[{AT_ONCE}])"
 WINDOWS = "ARRAY['2026-04-05 UTC', '2026-04-07 18:00 UTC', '2026-04-08 UTC']::timestamptz[]"
 LATE = "'2026-04-08 UTC'"
+NOW = "'2026-04-08 12:00 UTC'"
 GIVEN = [
     pytest.param(statements.SERIES, f"-9223372036854775808, {AT_ONCE}", id="series, first page"),
     pytest.param(statements.SERIES, f"0, {AT_ONCE}", id="series, a page in the middle"),
@@ -35,11 +36,11 @@ GIVEN = [
     pytest.param(
         statements.UNDER_WAY, f"{STREAMS}, '2026-02-01 UTC', '2026-02-04 UTC'", id="backfills of some days"
     ),
-    pytest.param(statements.DRAINED, f"{WINDOWS}, 900", id="T0 jobs that ended"),
+    pytest.param(statements.DRAINED, f"{WINDOWS}, {NOW}, 900", id="T0 jobs that ended"),
     pytest.param(statements.WAITING, f"{LATE}, 900", id="T0 jobs that wait"),
-    pytest.param(statements.BANS, LATE, id="bans"),
-    pytest.param(statements.SAMPLES, WINDOWS, id="samples"),
-    pytest.param(statements.BUCKETS, LATE, id="buckets"),
+    pytest.param(statements.BANS, f"{LATE}, {NOW}", id="bans"),
+    pytest.param(statements.SAMPLES, f"{WINDOWS}, {NOW}", id="samples"),
+    pytest.param(statements.BUCKETS, f"{LATE}, {NOW}", id="buckets"),
 ]
 
 

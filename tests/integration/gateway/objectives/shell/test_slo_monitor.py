@@ -315,6 +315,44 @@ async def test_bans_late_jobs_slow_messages_and_symbols_trip_their_own(database:
         assert (row["evidence"]["collected"], row["evidence"]["is_whole_target"]) == (2, False)
 
 
+async def test_what_a_clock_put_into_the_future_trips_nothing(database: str, tmp_path: Path) -> None:
+    """Messages, jobs and bans of a machine that was ahead: once its clock is right they are in no window, nor kept for ever."""
+    config = tmp_path / "mds.yaml"
+    config.write_text(FILE, "utf-8")
+    async with rest(database, config=config) as served:
+        watched = Watched(served, None, "", database)  # type: ignore[arg-type]
+        await served.store(*bars(at(25, 14), at(27, 21)))
+        await all_well(watched)
+        served.clock.now = at(27, 21, 5)
+        before = await watched.objectives()
+        assert {row["state"] for row in before.values()} == {"met"}
+
+        ahead = wall_us() + 300 * DAY_US
+        for moment in (wall_us() + HOUR_US, ahead):
+            await watched.execute(
+                "INSERT INTO slo_samples VALUES ('gateway-c', $1, 500, 500, '{0, 0, 0, 0, 0, 0, 0, 0, 500}')",
+                aware(moment),
+            )
+        await add_job(watched, "done", enqueued=ahead - 10 * HOUR_US, finished=ahead)
+        await watched.execute(
+            "INSERT INTO provider_budgets VALUES ('polygon', '', $1, 5, '{5}', NULL, 7, 'a ban', $2)",
+            aware(ahead).date(),
+            aware(ahead),
+        )
+        after = await watched.objectives()
+
+        assert {name: (row["value"], row["windows"]) for name, row in after.items()} == {
+            name: (row["value"], row["windows"]) for name, row in before.items()
+        }
+    # who tidies up next takes what no clock will catch up with
+    async with rest(database, config=config) as served:
+        await served.monitor.read(-1.0)
+        kept = await query(
+            database, "SELECT observed_time < $1 FROM slo_samples WHERE source = 'gateway-c'", aware(ahead)
+        )
+        assert [row[0] for row in kept] == [True]
+
+
 async def test_what_is_shown_does_not_outlive_its_reading(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
