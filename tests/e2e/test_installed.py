@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[2]
 UV = ROOT / ".venv" / "uv" / "bin" / "uv"
 INSTALLED_WITHIN_S = 240.0  # where the cache is empty
 ANSWERED_WITHIN_S = 60.0
+READY_WITHIN_S = 60.0
 FIRST_BAR_WITHIN_S = 120.0
 STOPPED_WITHIN_S = 20.0
 PORTS = (
@@ -181,7 +182,10 @@ async def test_the_whole_system_runs_and_writes_to_its_home_alone(installed: Ins
             lambda: re.search("first bar in|stopped", said.read_text()), within_s=FIRST_BAR_WITHIN_S
         )
         assert first[0] == "first bar in", said.read_text()
-        parts = json.loads(installed.mds("status", "--json", env=env))
+        told = await eventually(
+            lambda: installed.mds("status", "--json", env=env), within_s=READY_WITHIN_S, every_s=1.0
+        )
+        parts = json.loads(told)
         bars = installed.mds("tail", "SIM001", "--from-start", "-n", "1", env=env)
     finally:
         run.send_signal(signal.SIGINT)
