@@ -29,12 +29,27 @@ from tests.support.real_entries import (
 from tests.support.system import WITH_ENTRIES, System, subset, system
 from tests.support.watcher import Watcher, watching
 
+# In this order two workers take them: whoever waits for most of its time beside whoever plays real files or is under load.
+FIRST = ("monitoring", "faults", "real_data", "options", "secured", "interop", "installed", "removed_data")
 INGESTED_WITHIN_S = 240.0
 PREFIX = "real."
 DATABASE = "real_data"
 # When the file of vintages ends; bars and trades ended a year before.
 LAST_MOMENT = day(FILE_ENDS) * DAY_US
 REAL_STREAMS = WITH_ENTRIES | {"macro": {"keys": [*REAL_SERIES], "every_s": 300}}
+
+
+@pytest.hookimpl(trylast=True)  # after the order of all tests
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Let workers beside each other take the long files first."""
+    if hasattr(config, "workerinput") and all(
+        item.path.is_relative_to(Path(__file__).parent) for item in items
+    ):
+        items.sort(key=lambda item: _turn(item.path.stem.removeprefix("test_")))
+
+
+def _turn(name: str) -> int:
+    return FIRST.index(name) if name in FIRST else len(FIRST)
 
 
 @pytest.fixture(scope="session")

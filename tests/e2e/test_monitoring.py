@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import math
-import re
-import shlex
-import subprocess
-import sys
-import time
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from functools import partial
-from typing import Any
 
-import aiohttp
 import asyncpg
 import orjson
 import pytest
 
-from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.publisher import Outgoing
 from infra.runtime.kafka.topics import ensure_topics
 from schemas.topics import RAW_BARS
-from tests.conftest import free_port
-from tests.support.alert_rules import ALERT_FILES, MONITORING, RECORDING, ROOT, RUNBOOKS, first_look, rules
+from tests.support.alert_rules import ALERT_FILES, MONITORING, RECORDING, RUNBOOKS, rules
 from tests.support.databases import make
 from tests.support.eventually import eventually
-from tests.support.prometheus import LOOPBACK, Prometheus, at_ports, programs, ready, running
+from tests.support.monitored import (
+    FIRES_WITHIN_S,
+    QUIET_WITHIN_S,
+    Fault,
+    Monitored,
+    at_once,
+    is_told,
+    spoil,
+    under_prometheus,
+)
+from tests.support.prometheus import programs, shorter
 from tests.support.sink_records import publish
 from tests.support.system import READY_WITHIN_S, System, system
-from tests.support.watcher import watching
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
 
@@ -46,14 +45,9 @@ STREAMS = {
 WATCHED = ["trades:best:SIM001", "bars.1m:best:SIM001"]
 ARCHIVE = "mds-archive"  # need not run
 STORED_WITHIN_S = 120.0
-QUIET_WITHIN_S = 90.0
-QUIET_S = 5
-FIRES_WITHIN_S = 90.0
-COMMAND_WITHIN_S = 60.0
 # A batch waits for longer than the second of the alert, and may be written in between.
 HELD_S, LET_GO_S = 2.0, 0.2
 LEASE_S = 30
-BY_GATEWAY = re.compile(r"mds (?:slo|dlq)\b")
 RATE_S = 20
 SHOWN_WITHIN_S = 60.0
 # Panels that may be without a number, and why.
@@ -74,30 +68,6 @@ EMPTY = {
     "mds-websocket: Records no stream could carry A": "none came",
     "mds-websocket: Resumed streams A": "no client came back",
 }
-
-
-@dataclass
-class Monitored:
-    """The system and who watches it; `holding` is what holds the database up."""
-
-    system: System
-    prometheus: Prometheus
-    kafka: str
-    holding: asyncio.Task[None] | None = None
-
-    async def quiet(self) -> None:
-        """Wait until no alert has fired, or has been about to, for a while."""
-
-        async def silent() -> bool:
-            seen = await self.prometheus.seen(QUIET_S, "firing|pending")
-            assert seen == set()
-            return True
-
-        await eventually(silent, within_s=QUIET_WITHIN_S, every_s=0.5, what="no alert")
-
-    async def fired(self, since_s: float) -> set[str]:
-        """Return the alerts that have fired since a moment (of the monotonic clock)."""
-        return await self.prometheus.seen(time.monotonic() - since_s)
 
 
 @pytest.fixture(scope="session")
@@ -122,27 +92,10 @@ def monitored(
         settings={"GATEWAY_SLO_SYMBOLS": str(len(SYMBOLS))},
     ) as it:  # fmt: skip
         asyncio.run(_begun(it))
-        ports = {
-            8101: it.ports["producers"],
-            8102: it.ports["stream_processors"],
-            8103: it.ports["sinks"],
-            8104: it.ports["gateway"],
-            8105: free_port(),
-            8001: int(it.env["GATEWAY_PORT"]),
-            19092: _port(kafka_bootstrap),
-            15432: _port(dsn),
-        }
-        with (
-            watching(it.socket_url, WATCHED),
-            running(monitoring, folder / "prometheus", ports) as prometheus,
-        ):
-            asyncio.run(ready(prometheus))
+        with under_prometheus(
+            monitoring, it, folder, kafka=kafka_bootstrap, dsn=dsn, watched=WATCHED
+        ) as prometheus:
             yield Monitored(it, prometheus, kafka_bootstrap)
-
-
-def _port(address: str) -> int:
-    (port,) = re.findall(r":(\d+)(?:/|$)", address)
-    return int(port)
 
 
 async def _begun(it: System) -> None:
@@ -218,20 +171,6 @@ async def test_every_panel_shows_a_number(monitored: Monitored) -> None:
     await eventually(shown, within_s=SHOWN_WITHIN_S, every_s=1.0, what="numbers on every panel")
 
 
-@dataclass(frozen=True)
-class Fault:
-    """Something that breaks, the alerts that tell of it, how it is mended, and which of the usual ports are silent meanwhile.
-
-    Alerts that are `passing` end by themselves.
-    """
-
-    strike: Callable[[Monitored], Awaitable[None]]
-    alerts: frozenset[str]
-    mend: Callable[[Monitored], Awaitable[None]]
-    silent: Collection[int] = ()
-    passing: frozenset[str] = frozenset()
-
-
 async def kill_gateway(it: Monitored) -> None:
     """Kill it where it stands."""
     it.system.kill("gateway")
@@ -266,21 +205,13 @@ def thaw(name: str) -> Callable[[Monitored], Awaitable[None]]:
     return go_on
 
 
-def spoil(*rules: dict[str, Any]) -> Callable[[Monitored], Awaitable[None]]:
-    """Return what puts a scenario in force at the vendors, in place of the one before."""
-
-    async def put(it: Monitored) -> None:
-        async with (
-            aiohttp.ClientSession() as session,
-            session.put(f"{it.system.simulator_url}/simulator/scenario", json={"rules": rules}) as answer,
-        ):
-            assert answer.status == 200, await answer.text()
-
-    return put
-
-
 async def poison(it: Monitored) -> None:
-    """Send what no processor can read."""
+    """Send what no processor can read, after what passes for an hour in which nothing died."""
+
+    async def is_told() -> bool:
+        return bool(await it.prometheus.query(f"dlq_depth offset {shorter('1h')}"))
+
+    await eventually(is_told, within_s=FIRES_WITHIN_S, every_s=0.5, what="an hour of dead letters")
     await publish(
         it.kafka, [Outgoing(topic=PREFIX + RAW_BARS, partition=0, key=b"SIM001", value=b"no record")]
     )
@@ -292,7 +223,7 @@ async def discard(it: Monitored) -> None:
     assert status == 200, answer
     (row,) = answer["data"]
     command = f"mds dlq discard --cause {row['cause']} --reason 'no record' --yes"
-    done = await asyncio.to_thread(run, it, command)
+    done = await asyncio.to_thread(it.run, command)
     assert done.returncode == 0, done
 
 
@@ -313,13 +244,6 @@ async def hold_up(it: Monitored) -> None:
     it.holding = asyncio.create_task(hold())
 
 
-async def let_go(it: Monitored) -> None:
-    """Lock no more."""
-    assert it.holding is not None
-    it.holding.cancel()
-    await asyncio.gather(it.holding, return_exceptions=True)
-
-
 async def fall_silent(it: Monitored) -> None:
     """Take the lease of every partition as a job feed would, and give it back once that was seen."""
 
@@ -327,7 +251,7 @@ async def fall_silent(it: Monitored) -> None:
         return [value for _, value in await it.prometheus.query("min(mds_job_lease)")] == [1]
 
     for seconds in (LEASE_S, 0):
-        done = await asyncio.to_thread(run, it, f"mds jobs lease --seconds {seconds}")
+        done = await asyncio.to_thread(it.run, f"mds jobs lease --seconds {seconds}")
         assert done.returncode == 0, done
         if seconds:
             await eventually(is_held, within_s=LEASE_S, every_s=0.5, what="a lease of every partition")
@@ -347,26 +271,6 @@ async def scrape_all(it: Monitored) -> None:
     it.prometheus.configure()
 
 
-def at_once(*faults: Fault) -> Fault:
-    """Return faults that have nothing to do with one another as one: each is told as if it were alone."""
-
-    async def strike(it: Monitored) -> None:
-        for fault in faults:
-            await fault.strike(it)
-
-    async def mend(it: Monitored) -> None:
-        for fault in faults:
-            await fault.mend(it)
-
-    return Fault(
-        strike,
-        frozenset[str]().union(*(fault.alerts for fault in faults)),
-        mend,
-        silent=frozenset[int]().union(*(fault.silent for fault in faults)),
-        passing=frozenset[str]().union(*(fault.passing for fault in faults)),
-    )
-
-
 SINK_STOPPED = Fault(freeze("sinks"), frozenset({"MdsDown"}), thaw("sinks"), silent={8103})
 PROCESSOR_STOPPED = Fault(
     freeze("stream_processors"),
@@ -374,7 +278,7 @@ PROCESSOR_STOPPED = Fault(
     thaw("stream_processors"),
     silent={8102},
 )
-DATABASE_HELD_UP = Fault(hold_up, frozenset({"MdsSinkSlow"}), let_go)
+DATABASE_HELD_UP = Fault(hold_up, frozenset({"MdsSinkSlow"}), Monitored.let_go)
 FEED_SILENT = Fault(fall_silent, frozenset({"MdsLeaseLost"}), leave_be, passing=frozenset({"MdsLeaseLost"}))
 GATEWAY_KILLED = Fault(
     kill_gateway, frozenset({"MdsDown", "MdsBlackboxFailing"}), start_gateway, silent={8001, 8104}
@@ -415,56 +319,6 @@ def test_a_runbook_says_that_its_alert_was_provoked_here() -> None:
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
-async def test_a_fault_is_told_by_its_own_alerts(monitored: Monitored, fault: Fault) -> None:
+async def test_a_fault_is_told_by_its_own_alerts(monitored: Monitored, fault: Fault[Monitored]) -> None:
     """They and no others fire, their first look can be taken meanwhile, and all is silent when it is mended."""
-    await monitored.quiet()
-    begun_s = time.monotonic()
-
-    async def all_fired() -> bool:
-        assert await monitored.fired(begun_s) == fault.alerts
-        return True
-
-    await fault.strike(monitored)
-    try:
-        await eventually(all_fired, within_s=FIRES_WITHIN_S, every_s=0.5, what=f"{sorted(fault.alerts)}")
-        commands = {command for alert in fault.alerts for command in first_look(alert)}
-        await asyncio.gather(
-            *(asyncio.to_thread(look, monitored, command, fault.silent) for command in sorted(commands))
-        )
-        assert await monitored.prometheus.firing() - fault.passing == fault.alerts - fault.passing
-    finally:
-        await fault.mend(monitored)
-    await monitored.quiet()
-
-    assert await monitored.fired(begun_s) == fault.alerts
-
-
-def run(it: Monitored, command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of a runbook in the environment of the service, on the ports that are in use here."""
-    words = shlex.split(at_ports(command, it.prometheus.ports))
-    if words[0] == "mds":
-        words[:1] = [sys.executable, "-m", "infra.cli"]
-    return subprocess.run(
-        words,
-        cwd=ROOT,
-        env=it.system.env,
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_WITHIN_S,
-        check=False,
-    )
-
-
-def look(it: Monitored, command: str, silent: Collection[int]) -> None:
-    """Run a command of a first look: it says something, of who is `silent` that it is."""
-    done = run(it, command)
-    asked = {int(port) for port in LOOPBACK.findall(command)} or (
-        {8001} if BY_GATEWAY.match(command) else set()
-    )
-
-    if asked & set(silent):
-        assert done.returncode not in (ExitCode.DONE, ExitCode.NO), (command, done)
-        assert done.stderr, (command, done)
-    else:
-        assert done.returncode in (ExitCode.DONE, ExitCode.NO), (command, done)
-        assert done.stdout, (command, done)
+    await is_told(monitored, fault)

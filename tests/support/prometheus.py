@@ -171,10 +171,18 @@ def running(found: Mapping[str, str], folder: Path, ports: Mapping[int, int]) ->
 
 
 async def ready(prometheus: Prometheus) -> None:
-    """Wait until it answers."""
+    """Wait until it answers and has looked at every target once: before that all of them are absent."""
+    configured = yaml.safe_load((prometheus.folder / "prometheus-config.yaml").read_text("utf-8"))
+    jobs = {job["job_name"] for job in configured["scrape_configs"]}
 
     async def answers() -> bool:
         async with aiohttp.ClientSession() as session, session.get(f"{prometheus.url}/-/ready") as answer:
             return answer.status == 200
 
+    async def has_looked() -> bool:
+        seen = {labels["job"] for labels, _ in await prometheus.query("count by (job) (up)")}
+        assert seen == jobs, f"seen were {sorted(seen)}"
+        return True
+
     await eventually(answers, within_s=READY_WITHIN_S, what="Prometheus ready")
+    await eventually(has_looked, within_s=READY_WITHIN_S, what="Prometheus has looked at every target")
