@@ -223,14 +223,27 @@ def tail(
         bool, typer.Option("--from-start", help="Begin with the oldest record kept.")
     ] = False,
     limit: Annotated[int | None, typer.Option("-n", min=1, help="Stop after N records.", metavar="N")] = None,
+    for_s: Annotated[
+        float | None,
+        typer.Option(
+            "--for", min=1.0, help="Stop after SECONDS; exit 1 unless a record was seen.", metavar="SECONDS"
+        ),
+    ] = None,
 ) -> None:
     """Print the committed records of a symbol as JSON lines, until Ctrl-C."""
-    found = records(System.from_env(), symbol, stream=stream, from_start=from_start)
+    found = records(System.from_env(), symbol, stream=stream, from_start=from_start, for_s=for_s)
+    nothing = True
     try:
         for record in itertools.islice(found, limit):
+            nothing = False
             say(as_json_line(record))
     except KeyboardInterrupt:
         return  # the usual way to end it
+    if nothing:
+        fail(
+            f"no record of {symbol} in {stream} came within {for_s or 0:g} s; --from-start shows those that are kept"
+        )
+        raise typer.Exit(ExitCode.NO)
 
 
 @app.command("calendar")

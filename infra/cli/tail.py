@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from infra.cli.symbols import asked_symbol
 from infra.cli.system import System
+from infra.runtime.clock import monotonic_s
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.kafka.topics import Topics
 from schemas.errors import BrokerUnavailable, MalformedPayload
@@ -20,8 +22,10 @@ BATCH = 500
 CONNECT_TIMEOUT_S = 5.0
 
 
-def records(system: System, symbol: str, *, stream: StreamName, from_start: bool) -> Iterator[dict[str, Any]]:
-    """Yield the symbol's records for ever: the values, plus topic, partition and offset.
+def records(
+    system: System, symbol: str, *, stream: StreamName, from_start: bool, for_s: float | None = None
+) -> Iterator[dict[str, Any]]:
+    """Yield the symbol's records for so long, else for ever: the values, plus topic, partition and offset.
 
     Times are microseconds since the Unix epoch, UTC. Only committed records are read. Raises
     BrokerUnavailable when the broker does not answer, ConfigurationError where it is no symbol.
@@ -35,8 +39,9 @@ def records(system: System, symbol: str, *, stream: StreamName, from_start: bool
     with LogReader(bootstrap, "mds-tail") as reader:
         low, high = reader.bounds(topic, partition)
         reader.assign({TopicPartition(topic, partition): low if from_start else high})
-        while True:
-            for message in reader.fetch(BATCH, within_s=POLL_S):
+        until_s = inf if for_s is None else monotonic_s() + for_s
+        while (left_s := until_s - monotonic_s()) > 0:
+            for message in reader.fetch(BATCH, within_s=min(POLL_S, left_s)):
                 if (error := message.error()) is not None:
                     if event_of(error) not in (LogEvent.END, LogEvent.PASSING):
                         raise BrokerUnavailable(f"Kafka: {error.str()}")

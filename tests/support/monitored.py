@@ -31,6 +31,7 @@ QUIET_WITHIN_S = 90.0
 QUIET_S = 5
 FIRES_WITHIN_S = 90.0
 COMMAND_WITHIN_S = 60.0
+SYMBOL, SHOWN = "SPY", "SIM001"  # pages say to put another symbol in its place
 BY_GATEWAY = re.compile(r"mds (?:slo|dlq)\b")
 
 
@@ -65,7 +66,7 @@ class Monitored:
 
     def run(self, command: str) -> subprocess.CompletedProcess[str]:
         """Run a command of a runbook in the environment of the service, on the ports that are in use here."""
-        words = shlex.split(at_ports(command, self.prometheus.ports))
+        words = shlex.split(at_ports(command, self.prometheus.ports).replace(SYMBOL, SHOWN))
         if words[0] == "mds":
             words[:1] = [sys.executable, "-m", "infra.cli"]
         return subprocess.run(
@@ -90,7 +91,7 @@ class Monitored:
             assert done.stderr, (command, done)
         else:
             assert done.returncode in (ExitCode.DONE, ExitCode.NO), (command, done)
-            assert done.stdout, (command, done)
+            assert done.stdout or (done.returncode == ExitCode.NO and done.stderr), (command, done)
 
 
 @contextmanager

@@ -6,11 +6,13 @@ import asyncio
 from itertools import islice
 from pathlib import Path
 
+import orjson
 import pytest
 from confluent_kafka import Producer
 
 from infra.cli.system import System
 from infra.cli.tail import records
+from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.clients import producer_config
 from schemas.errors import BrokerUnavailable, ConfigurationError
 from schemas.partitions import partition_of
@@ -18,6 +20,7 @@ from schemas.topics import DEFAULT_PARTITIONS, TRADES
 from schemas.wire.codec import encode
 from tests.conftest import free_port
 from tests.support.builders import a_trade
+from tests.support.embedded_cli import Cli
 
 SPY = partition_of("SPY", DEFAULT_PARTITIONS)
 GOOD = encode(TRADES, a_trade(symbol="SPY"))
@@ -61,6 +64,23 @@ async def test_a_symbols_records_come_in_order_and_those_nobody_can_read_are_sai
     assert [line["offset"] for line in lines][:2] == [0, 2]
     assert [line.get("symbol") for line in lines] == ["SPY", None, "SPY"]
     assert "error" in lines[1]
+
+
+def test_whoever_waits_for_a_while_is_told_that_nothing_came(
+    mds: Cli, kafka_bootstrap: str, topic_prefix: str
+) -> None:
+    """With the code of a no; what is there is shown, and the time over, with that of a yes."""
+    env = {"MDS_KAFKA": kafka_bootstrap, "MDS_TOPIC_PREFIX": topic_prefix}
+    asked = ["tail", "SPY", "--stream", "trades", "--for"]
+    nothing = mds(*asked, "1", expect=ExitCode.NO, **env)
+    write(kafka_bootstrap, topic_prefix, ("SPY", GOOD), ("OTHER", GOOD))
+    one = mds(*asked, "5", "--from-start", **env)
+
+    assert (
+        nothing
+        == "error: no record of SPY in trades came within 1 s; --from-start shows those that are kept\n"
+    )
+    assert [orjson.loads(line)["symbol"] for line in one.splitlines()] == ["SPY"]
 
 
 def test_what_cannot_be_shown_says_what_to_do(kafka_bootstrap: str, tmp_path: Path) -> None:
