@@ -7,7 +7,6 @@ something, said in one sentence; 3 a part cannot be reached or failed to start.
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
 import sys
 from datetime import datetime
@@ -27,7 +26,7 @@ from infra.cli.backfill import backfill_app, dlq_app
 from infra.cli.demo import demo_app
 from infra.cli.jobs import jobs_app
 from infra.cli.macro import macro_app
-from infra.cli.output import as_json, as_json_line, fail, say, table
+from infra.cli.output import as_json, fail, say, table
 from infra.cli.preflight import preflight_command
 from infra.cli.rebuild import rebuild
 from infra.cli.replay import replay_command
@@ -35,7 +34,7 @@ from infra.cli.run import run_system
 from infra.cli.slo import slo_command
 from infra.cli.symbols import symbols_app
 from infra.cli.system import System
-from infra.cli.tail import records
+from infra.cli.tail import tail_command
 from infra.cli.topics import topics_app
 from infra.cli.trace import trace_command
 from infra.cli.universe import universe_app
@@ -48,7 +47,6 @@ from infra.runtime.postgres.migrate import migrate
 from infra.runtime.postgres.timescale import migrate_to_timescale
 from infra.runtime.settings import MdsSettings
 from schemas.errors import ConfigurationError, MarketDataError
-from schemas.streams import StreamName
 
 EXIT_CODES = (
     "Exit codes: 0 done; 1 the answer is no (a check failed, nothing was seen); "
@@ -76,6 +74,7 @@ app.add_typer(backfill_app, name="backfill")
 app.add_typer(dlq_app, name="dlq")
 app.add_typer(archive_app, name="archive")
 app.command("slo")(slo_command)
+app.command("tail")(tail_command)
 app.command("preflight")(preflight_command)
 app.command("trace")(trace_command)
 app.add_typer(demo_app, name="demo")
@@ -213,37 +212,6 @@ def rebuild_command(
     if verify:
         raise typer.Exit(verified(system, into=into, archive=archive))
     raise typer.Exit(rebuild(system, into, archive=archive))
-
-
-@app.command()
-def tail(
-    symbol: Annotated[str, typer.Argument(help="Symbol, as in SPY or SIM001.")],
-    stream: Annotated[StreamName, typer.Option(help="Which records.")] = "bars",
-    from_start: Annotated[
-        bool, typer.Option("--from-start", help="Begin with the oldest record kept.")
-    ] = False,
-    limit: Annotated[int | None, typer.Option("-n", min=1, help="Stop after N records.", metavar="N")] = None,
-    for_s: Annotated[
-        float | None,
-        typer.Option(
-            "--for", min=1.0, help="Stop after SECONDS; exit 1 unless a record was seen.", metavar="SECONDS"
-        ),
-    ] = None,
-) -> None:
-    """Print the committed records of a symbol as JSON lines, until Ctrl-C."""
-    found = records(System.from_env(), symbol, stream=stream, from_start=from_start, for_s=for_s)
-    nothing = True
-    try:
-        for record in itertools.islice(found, limit):
-            nothing = False
-            say(as_json_line(record))
-    except KeyboardInterrupt:
-        return  # the usual way to end it
-    if nothing:
-        fail(
-            f"no record of {symbol} in {stream} came within {for_s or 0:g} s; --from-start shows those that are kept"
-        )
-        raise typer.Exit(ExitCode.NO)
 
 
 @app.command("calendar")

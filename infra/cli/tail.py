@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from math import inf
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from infra.cli.output import as_json_line, fail, say
 from infra.cli.symbols import asked_symbol
 from infra.cli.system import System
 from infra.runtime.clock import monotonic_s
+from infra.runtime.exit_codes import ExitCode
 from infra.runtime.kafka.logs import LogEvent, LogReader, event_of
 from infra.runtime.kafka.topics import Topics
 from schemas.errors import BrokerUnavailable, MalformedPayload
@@ -51,3 +56,33 @@ def records(
                         yield place | decode_value(declared, message.value())
                     except MalformedPayload as malformed:
                         yield place | {"error": str(malformed)}
+
+
+def tail_command(
+    symbol: Annotated[str, typer.Argument(help="Symbol, as in SPY or SIM001.")],
+    stream: Annotated[StreamName, typer.Option(help="Which records.")] = "bars",
+    from_start: Annotated[
+        bool, typer.Option("--from-start", help="Begin with the oldest record kept.")
+    ] = False,
+    limit: Annotated[int | None, typer.Option("-n", min=1, help="Stop after N records.", metavar="N")] = None,
+    for_s: Annotated[
+        float | None,
+        typer.Option(
+            "--for", min=1.0, help="Stop after SECONDS; exit 1 unless a record was seen.", metavar="SECONDS"
+        ),
+    ] = None,
+) -> None:
+    """Print the committed records of a symbol as JSON lines, until Ctrl-C."""
+    found = records(System.from_env(), symbol, stream=stream, from_start=from_start, for_s=for_s)
+    nothing = True
+    try:
+        for record in itertools.islice(found, limit):
+            nothing = False
+            say(as_json_line(record))
+    except KeyboardInterrupt:
+        return  # the usual way to end it
+    if nothing:
+        fail(
+            f"no record of {symbol} in {stream} came within {for_s or 0:g} s; --from-start shows those that are kept"
+        )
+        raise typer.Exit(ExitCode.NO)

@@ -16,7 +16,6 @@ POINTS_OF_ENTRY = frozenset(
     {
         "gateway.http.shell.documents",
         "gateway.operations.shell.statistics",
-        "infra.cli.tail",
         "infra.cli.trace",
         "producers.catalogue.shell.installed",
         "producers.catalogue.shell.symbol_lists",
