@@ -32,6 +32,7 @@ PREFIX = "guarded."
 SYMBOLS = [f"SIM{number:03d}" for number in range(1, 81)]
 STREAMS = ["trades:best:SIM001", "bars.1m:best:SIM079", "quotes:best:SIM080"]
 SPEED = "3"  # eighty symbols at this pace are as many events as eight at thirty times it
+WITH_OPTIONS = WITH_ENTRIES | {"options": {"providers": ["polygon", "alpaca"], "every_s": 300}}
 CLIENTS: tuple[Client, ...] = ("producers", "stream_processors", "sinks", "gateway")
 STRIKES = (
     "vendors throttle", "clock ahead", "vendors lie", "kill producers", "vendors hang", "clock behind", "freeze sink",
@@ -67,7 +68,7 @@ async def world(folder: Path, receiver: Receiver) -> AsyncIterator[World]:
             }
             with system(
                 bootstrap=broker.servers("SASL_SSL"), dsn=server.dsn, prefix=PREFIX, folder=folder, symbols=SYMBOLS,
-                settings=settings, streams=WITH_ENTRIES,
+                settings=settings, streams=WITH_OPTIONS,
             ) as running:  # fmt: skip
                 for name in (*SERVICES, *SINKS, *PROCESSORS):
                     client = name.partition("#")[0]
