@@ -42,7 +42,7 @@ check: $(INSTALLED) ## the inner loop, some minutes: ruff, mypy --strict, import
 
 test: $(INSTALLED) ## every test but those of `make soak`, on a real broker and database that it starts itself
 	@$(PY) -m pytest -q -n 2 --dist worksteal --durations 12 -m "not soak" tests/unit tests/architecture tests/contract tests/deploy
-	@$(PY) -m pytest -q -n 4 --dist worksteal --durations 20 -m "not soak" tests/integration
+	@$(PY) -m pytest -q -n 3 --dist worksteal --durations 20 -m "not soak" tests/integration
 	@$(PY) -m pytest tests/timescale tests/containers
 	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 12 -m "not soak" tests/e2e
 

@@ -165,7 +165,12 @@ async def test_another_provider_gives_the_actions_of_one_that_is_down(
 
             await eventually(is_served, within_s=WITHIN_S)
             assert await served() == {"alpaca"}
-            assert (await running.part("alpaca"))["serving"] is True
+
+            async def is_told() -> bool:
+                return bool((await running.part("alpaca"))["serving"])
+
+            # its block is in the log before the round that fetched it ends
+            await eventually(is_told, within_s=WITHIN_S)
             break_vendors(simulation, "rules: []")
 
     blocks = await raw_blocks(kafka_bootstrap, topic_prefix, ACTIONS, None)

@@ -69,6 +69,12 @@ class CountedSnapshots(Snapshots):
             yield taken
 
 
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for a history however busy the machine is: what is not made in time is another test's."""
+    monkeypatch.setattr(past_vols.PastVols.before, "__kwdefaults__", {"within_s": 60.0})
+
+
 @pytest.fixture
 async def counted(database: str) -> AsyncIterator[CountedSnapshots]:
     """Snapshots of the database."""
