@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from enum import Enum
 from types import TracebackType
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
@@ -34,13 +35,13 @@ T = TypeVar("T")
 READ_TIMEOUT_S = 15.0
 TAIL_BATCH = 2_000
 RETRY_POLL_S = 0.1
-# A topic just made, or a broker just back: the next answer may be another.
-LEADER_MOVING = NO_LEADER_YET | frozenset(
-    {
-        KafkaError.UNKNOWN_TOPIC_OR_PART,
-        KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - librdkafka's own codes, as opposed to the broker's, are spelt so
-    }
-)
+# A topic just made, a broker just back, a client that waits in vain: the next answer may be another.
+TRIED_AGAIN = NO_LEADER_YET | {
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001 - librdkafka's own codes, as opposed to the broker's, are spelt so
+    KafkaError._TIMED_OUT,  # noqa: SLF001
+}
+TRY_S = 4.0
 # The log no longer holds the position: truncated, expired, or another log that is shorter.
 POSITION_LOST = frozenset(
     {
@@ -166,30 +167,30 @@ class LogReader:
 
     def bounds(self, topic: str, partition: int) -> tuple[int, int]:
         """Return (log start, high watermark) of a partition, asking again while its leader moves."""
-        deadline_s = monotonic_s() + self._within_s
-        while True:
-            try:
-                low, high = self._consumer.get_watermark_offsets(
-                    Place(topic, partition), timeout=self._within_s
-                )
-            except KafkaException as error:
-                if error.args[0].code() in LEADER_MOVING and monotonic_s() < deadline_s:
-                    time.sleep(RETRY_POLL_S)
-                    continue
-                raise unavailable(f"{topic}/{partition}", error) from error
-            return low, high
+        place = Place(topic, partition)
+        low, high = self._asked(place, self._consumer.get_watermark_offsets, place)
+        return low, high
 
     def offset_at(self, topic: str, partition: int, time_us: int) -> int | None:
         """Return the offset of the first record appended at or after `time_us`; None where there is none yet."""
         # A negative one is no time to a broker: -1 asks for the end of the log.
-        since_ms = max(0, time_us // 1_000)
-        try:
-            (found,) = self._consumer.offsets_for_times(
-                [Place(topic, partition, since_ms)], timeout=self._within_s
-            )
-        except KafkaException as error:
-            raise unavailable(f"{topic}/{partition}", error) from error
+        place = Place(topic, partition, max(0, time_us // 1_000))
+        (found,) = self._asked(place, self._consumer.offsets_for_times, [place])
         return None if found.offset < 0 else found.offset
+
+    def _asked(self, place: Place, ask: Callable[..., Any], given: Any) -> Any:
+        # A new client may wait in vain for a leader it was told of (confluent-kafka-dotnet#1510): no single try has the
+        # whole time, and what the cluster looks like is asked anew before the next one.
+        deadline_s = monotonic_s() + self._within_s
+        while True:
+            try:
+                return ask(given, timeout=max(RETRY_POLL_S, min(TRY_S, deadline_s - monotonic_s())))
+            except KafkaException as error:
+                if error.args[0].code() not in TRIED_AGAIN or monotonic_s() >= deadline_s:
+                    raise unavailable(f"{place.topic}/{place.partition}", error) from error
+            time.sleep(RETRY_POLL_S)
+            with suppress(KafkaException):
+                self._consumer.list_topics(place.topic, timeout=min(TRY_S, self._within_s))
 
     def assign(self, starts: Mapping[TopicPartition, int]) -> None:
         """Read these partitions from these offsets on, and no others."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from infra.runtime.kafka.clients import Message
 from infra.runtime.kafka.logs import (
@@ -20,6 +21,8 @@ from infra.runtime.kafka.logs import (
 )
 from schemas.errors import BrokerUnavailable
 from tests.support.log_messages import CHANGED, END_OF_PARTITION, TRANSPORT, Given, record, said
+
+UNKNOWN_PARTITION, TIMED_OUT = KafkaError._UNKNOWN_PARTITION, KafkaError._TIMED_OUT  # noqa: SLF001
 
 
 @pytest.mark.parametrize(("code", "event"), CHANGED)
@@ -172,3 +175,51 @@ def test_the_newest_that_counts_is_looked_for_until_the_log_begins(
 
     assert newest(cast(LogReader, log), "t", 0, even, window=8) == (found, 1_000)
     assert log.starts == starts
+
+
+class Forgetful:
+    """A client that waits in vain for a leader until somebody asks what the cluster looks like, as librdkafka at times does."""
+
+    def __init__(self, code: int) -> None:
+        self._code, self._knows, self.waited_s = code, False, list[float]()
+
+    def get_watermark_offsets(self, _: object, *, timeout: float) -> tuple[int, int]:
+        """Return the bounds of a partition."""
+        self._look(timeout)
+        return 3, 8
+
+    def offsets_for_times(self, places: Sequence[TopicPartition], *, timeout: float) -> list[TopicPartition]:
+        """Return an offset for each."""
+        self._look(timeout)
+        return [TopicPartition(each.topic, each.partition, 5) for each in places]
+
+    def _look(self, timeout_s: float) -> None:
+        self.waited_s.append(timeout_s)
+        if not self._knows:
+            raise KafkaException(KafkaError(self._code))
+
+    def list_topics(self, topic: str, *, timeout: float) -> None:
+        """Find the leaders out."""
+        assert (topic, timeout > 0) == ("bars.v1", True)
+        self._knows = True
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+@pytest.mark.parametrize("code", [UNKNOWN_PARTITION, TIMED_OUT])
+def test_a_client_that_waits_in_vain_for_a_leader_looks_anew(
+    code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No try takes the whole time; what will never be answered is refused when it is over."""
+    with LogReader("127.0.0.1:9", "test", within_s=30.0) as reader:
+        for asked in (partial(reader.bounds, "bars.v1", 1), partial(reader.offset_at, "bars.v1", 1, 0)):
+            client = Forgetful(code)
+            monkeypatch.setattr(reader, "_consumer", client)
+            assert asked() in ((3, 8), 5)
+            assert len(client.waited_s) == 2
+            assert max(client.waited_s) < 30.0
+    with LogReader("127.0.0.1:9", "test", within_s=0.3) as reader:
+        monkeypatch.setattr(reader, "_consumer", Forgetful(KafkaError.TOPIC_AUTHORIZATION_FAILED))
+        with pytest.raises(BrokerUnavailable, match="bars"):
+            reader.bounds("bars.v1", 1)
