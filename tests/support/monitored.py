@@ -27,9 +27,9 @@ from tests.support.watcher import watching
 # At sixty times the pace, seconds for minutes, these tell of a machine that is busy for a moment, with the commands of ten first
 # looks for instance: they may fire beside any fault.
 OF_LOAD = frozenset({"MdsWsLatency", "MdsSinkSlow"})
-QUIET_WITHIN_S = 90.0
+QUIET_WITHIN_S = 150.0
 QUIET_S = 5
-FIRES_WITHIN_S = 90.0
+FIRES_WITHIN_S = 150.0
 COMMAND_WITHIN_S = 60.0
 SYMBOL, SHOWN = "SPY", "SIM001"  # pages say to put another symbol in its place
 BY_GATEWAY = re.compile(r"mds (?:slo|dlq)\b")

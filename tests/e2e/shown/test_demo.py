@@ -16,7 +16,7 @@ from tests.support.system import ROOT, System
 pytestmark = pytest.mark.slow
 
 COMMAND = [sys.executable, "-u", "-m", "infra.cli", "demo", "gap"]
-ENDS_WITHIN_S = 40
+ENDS_WITHIN_S = 90
 STORY = (
     "▸ cut: from now on",
     "▸ gap: after",
