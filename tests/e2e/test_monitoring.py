@@ -23,13 +23,14 @@ from tests.support.monitored import (
     Fault,
     Monitored,
     at_once,
+    begun,
     is_told,
     spoil,
     under_prometheus,
 )
 from tests.support.prometheus import programs, shorter
 from tests.support.sink_records import publish
-from tests.support.system import READY_WITHIN_S, System, system
+from tests.support.system import READY_WITHIN_S, system
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(0)]
 
@@ -44,7 +45,6 @@ STREAMS = {
 }
 WATCHED = ["trades:best:SIM001", "bars.1m:best:SIM001"]
 ARCHIVE = "mds-archive"  # need not run
-STORED_WITHIN_S = 120.0
 # A batch waits for longer than the second of the alert, and may be written in between.
 HELD_S, LET_GO_S = 2.0, 0.2
 LEASE_S = 30
@@ -91,26 +91,11 @@ def monitored(
         bootstrap=kafka_bootstrap, dsn=dsn, prefix=PREFIX, folder=folder, symbols=SYMBOLS, streams=STREAMS,
         settings={"GATEWAY_SLO_SYMBOLS": str(len(SYMBOLS))},
     ) as it:  # fmt: skip
-        asyncio.run(_begun(it))
+        asyncio.run(begun(it))
         with under_prometheus(
             monitoring, it, folder, kafka=kafka_bootstrap, dsn=dsn, watched=WATCHED
         ) as prometheus:
             yield Monitored(it, prometheus, kafka_bootstrap)
-
-
-async def _begun(it: System) -> None:
-    """Start everything, and wait until the objectives know of data: the gateway reads them at its start and each minute."""
-    it.start("simulator")
-    await it.ready("simulator")
-    await it.start_services()
-
-    async def covered() -> bool:
-        status, answer = await it.get("/stats/slo")
-        assert status == 200, answer
-        (found,) = (each for each in answer["data"] if each["objective"] == "coverage")
-        return bool(found["state"] == "met")
-
-    await eventually(covered, within_s=STORED_WITHIN_S, every_s=1.0, what="a value of every symbol")
 
 
 async def test_what_is_well_is_silent(monitored: Monitored) -> None:
@@ -208,10 +193,10 @@ def thaw(name: str) -> Callable[[Monitored], Awaitable[None]]:
 async def poison(it: Monitored) -> None:
     """Send what no processor can read, after what passes for an hour in which nothing died."""
 
-    async def is_told() -> bool:
+    async def has_passed() -> bool:
         return bool(await it.prometheus.query(f"dlq_depth offset {shorter('1h')}"))
 
-    await eventually(is_told, within_s=FIRES_WITHIN_S, every_s=0.5, what="an hour of dead letters")
+    await eventually(has_passed, within_s=FIRES_WITHIN_S, every_s=0.5, what="an hour of dead letters")
     await publish(
         it.kafka, [Outgoing(topic=PREFIX + RAW_BARS, partition=0, key=b"SIM001", value=b"no record")]
     )

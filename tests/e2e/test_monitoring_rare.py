@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,16 @@ from tests.support.alert_rules import ROOT, RUNBOOKS
 from tests.support.apparatus import CLOCK_HOOK, ShiftedClock
 from tests.support.databases import make
 from tests.support.eventually import eventually
-from tests.support.monitored import Fault, Monitored, at_once, is_told, simulator, spoil, under_prometheus
+from tests.support.monitored import (
+    Fault,
+    Monitored,
+    at_once,
+    begun,
+    is_told,
+    simulator,
+    spoil,
+    under_prometheus,
+)
 from tests.support.plugin_packages import ACME, install
 from tests.support.prometheus import programs
 from tests.support.system import READY_WITHIN_S, System, system
@@ -49,7 +59,6 @@ WATCHED = ["trades:best:SIM001", "bars.1m:best:SIM001"]
 # The market runs faster than time for some minutes, and is never to be ahead of it.
 BEGUN_BEFORE = timedelta(days=2)
 FASTER = 60
-STORED_WITHIN_S = 120.0
 FIRES_WITHIN_S = 180.0
 QUIET_WITHIN_S = 300.0
 ENDS_WITHIN_S = 30.0
@@ -303,7 +312,8 @@ def seldom(
         it.own["gateway"] = clock.env | {"PYTHONPATH": os.pathsep.join((str(CLOCK_HOOK), site))}
         configure(it, _caps)
         try:
-            asyncio.run(_begun(it, archiver))
+            asyncio.run(begun(it))
+            asyncio.run(archiver.start())
             with under_prometheus(
                 found, it, folder, kafka=kafka_bootstrap, dsn=dsn, watched=WATCHED
             ) as prometheus:
@@ -315,21 +325,6 @@ def seldom(
 def _caps(configuration: dict[str, Any]) -> None:
     configuration["symbols"] = [{"symbol": symbol, "tier": "T0"} for symbol in SYMBOLS]
     configuration["backfill"] = {"queued_jobs": CAPS}
-
-
-async def _begun(it: System, archiver: Archiver) -> None:
-    it.start("simulator")
-    await it.ready("simulator")
-    await it.start_services()
-    await archiver.start()
-
-    async def covered() -> bool:
-        status, answer = await it.get("/stats/slo")
-        assert status == 200, answer
-        (found,) = (each for each in answer["data"] if each["objective"] == "coverage")
-        return bool(found["state"] == "met")
-
-    await eventually(covered, within_s=STORED_WITHIN_S, every_s=1.0, what="a value of every symbol")
 
 
 def test_a_runbook_says_that_its_alert_was_provoked_here() -> None:
@@ -347,10 +342,8 @@ def test_a_runbook_says_that_its_alert_was_provoked_here() -> None:
 async def _look_anew(it: Monitored) -> None:
     """Have the objectives read more often than each minute."""
     while True:
-        try:
+        with suppress(aiohttp.ClientError, TimeoutError):
             await it.system.get("/stats/slo")
-        except (aiohttp.ClientError, TimeoutError):
-            pass
         await asyncio.sleep(2.0)
 
 

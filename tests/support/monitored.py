@@ -27,6 +27,7 @@ from tests.support.watcher import watching
 # At sixty times the pace, seconds for minutes, these tell of a machine that is busy for a moment, with the commands of ten first
 # looks for instance: they may fire beside any fault.
 OF_LOAD = frozenset({"MdsWsLatency", "MdsSinkSlow"})
+STORED_WITHIN_S = 120.0
 QUIET_WITHIN_S = 150.0
 QUIET_S = 5
 FIRES_WITHIN_S = 150.0
@@ -92,6 +93,21 @@ class Monitored:
         else:
             assert done.returncode in (ExitCode.DONE, ExitCode.NO), (command, done)
             assert done.stdout or (done.returncode == ExitCode.NO and done.stderr), (command, done)
+
+
+async def begun(it: System) -> None:
+    """Start everything, and wait until the objectives know of data: the gateway reads them at its start and each minute."""
+    it.start("simulator")
+    await it.ready("simulator")
+    await it.start_services()
+
+    async def covered() -> bool:
+        status, answer = await it.get("/stats/slo")
+        assert status == 200, answer
+        (found,) = (each for each in answer["data"] if each["objective"] == "coverage")
+        return bool(found["state"] == "met")
+
+    await eventually(covered, within_s=STORED_WITHIN_S, every_s=1.0, what="a value of every symbol")
 
 
 @contextmanager

@@ -265,14 +265,21 @@ async def eventually_missing(watched: Watched, count: int) -> None:
     await eventually(is_so, within_s=WITHIN_S, what=f"{count} bars are missing")
 
 
-async def test_bans_late_jobs_slow_messages_and_symbols_trip_their_own(database: str, tmp_path: Path) -> None:
-    """One after the other, and each is met again once it is over; without a sink."""
-    config = tmp_path / "mds.yaml"
+@asynccontextmanager
+async def well(database: str, folder: Path) -> AsyncIterator[Watched]:
+    """A gateway whose objectives are all met, without a sink."""
+    config = folder / "mds.yaml"
     config.write_text(FILE, "utf-8")
     async with rest(database, config=config) as served:
         watched = Watched(served, None, "", database)  # type: ignore[arg-type]
         await served.store(*bars(at(25, 14), at(27, 21)))
         await all_well(watched)
+        yield watched
+
+
+async def test_bans_late_jobs_slow_messages_and_symbols_trip_their_own(database: str, tmp_path: Path) -> None:
+    """One after the other, and each is met again once it is over; without a sink."""
+    async with well(database, tmp_path) as watched:
         now = at(27, 21, 5)
         assert await watched.broken(now) == set()
 
@@ -317,12 +324,8 @@ async def test_bans_late_jobs_slow_messages_and_symbols_trip_their_own(database:
 
 async def test_what_a_clock_put_into_the_future_trips_nothing(database: str, tmp_path: Path) -> None:
     """Messages, jobs and bans of a machine that was ahead: once its clock is right they are in no window, nor kept for ever."""
-    config = tmp_path / "mds.yaml"
-    config.write_text(FILE, "utf-8")
-    async with rest(database, config=config) as served:
-        watched = Watched(served, None, "", database)  # type: ignore[arg-type]
-        await served.store(*bars(at(25, 14), at(27, 21)))
-        await all_well(watched)
+    async with well(database, tmp_path) as watched:
+        served = watched.served
         served.clock.now = at(27, 21, 5)
         before = await watched.objectives()
         assert {row["state"] for row in before.values()} == {"met"}
@@ -345,7 +348,7 @@ async def test_what_a_clock_put_into_the_future_trips_nothing(database: str, tmp
             name: (row["value"], row["windows"]) for name, row in before.items()
         }
     # who tidies up next takes what no clock will catch up with
-    async with rest(database, config=config) as served:
+    async with rest(database, config=tmp_path / "mds.yaml") as served:
         await served.monitor.read(-1.0)
         kept = await query(
             database, "SELECT observed_time < $1 FROM slo_samples WHERE source = 'gateway-c'", aware(ahead)
